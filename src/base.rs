@@ -1,0 +1,19 @@
+//! The ground floor: values that everybody may use. No IO, no clock, no randomness, no async.
+//!
+//! Text and bytes are parsed here once; after that there are no invalid values.
+
+pub mod command;
+pub mod entry;
+pub mod fact;
+pub mod id;
+pub mod key;
+pub mod limits;
+pub mod note;
+pub mod notice;
+pub mod outcome;
+pub mod rng;
+pub mod settings;
+pub mod target;
+pub mod time;
+pub mod view;
+pub mod wire;

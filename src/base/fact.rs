@@ -1,0 +1,392 @@
+//! Every kind of thing that a node may say in the journal, and its format.
+//!
+//! A fact is a number that names its kind and a CBOR body. Bodies are arrays with numbered places:
+//! a later version may add places at the end, which an earlier one skips. A kind that this version
+//! does not know is kept as it came ([`Fact::Unknown`]), stored and relayed. Numbers are never reused.
+
+use minicbor::{CborLen, Decode, Encode};
+
+use crate::base::id::{Domain, EntryHash, Incarnation, IncidentId, IntentKey, Lane, NodeId, TargetId};
+use crate::base::outcome::{Standing, Verdict};
+
+/// One statement of its author.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// The author's new life begins.
+    Open(Open),
+    /// The author's verdict on a target changed, or is restated.
+    Judged(Judged),
+    /// One of the author's links came or went.
+    Linked(Linked),
+    /// What the author is and can do.
+    Inventory(Inventory),
+    /// A target's standing is bad.
+    Opened(Opened),
+    /// A target's standing is good again.
+    Closed(Closed),
+    /// The author would perform an action for these keys.
+    Propose(Propose),
+    /// The author will not hinder this ballot.
+    Grant(Grant),
+    /// The author gives up its ballot.
+    Yield(Yield),
+    /// The author begins to act.
+    Executing(Executing),
+    /// What became of an action.
+    Done(Done),
+    /// What the author measured in one period.
+    Rollup(Rollup),
+    /// A kind that this version does not know.
+    Unknown {
+        /// Its number.
+        kind: u16,
+        /// Its body as it came.
+        body: Vec<u8>,
+    },
+}
+
+/// The first entry of an incarnation's state lane.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Open {
+    /// The incarnation before, as far as it is known here.
+    #[n(0)]
+    pub previous: Option<Incarnation>,
+    /// Why a new one: `first start`, `host restarted`, `database restored`.
+    #[n(1)]
+    pub reason: String,
+    /// The version that wrote this.
+    #[n(2)]
+    pub software: String,
+}
+
+/// One node's verdict on one target.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Judged {
+    /// The target.
+    #[n(0)]
+    pub target: TargetId,
+    /// The verdict.
+    #[n(1)]
+    pub verdict: Verdict,
+    /// Since when, by the author's wall clock in milliseconds: for a bad one the first bad look.
+    #[n(2)]
+    pub since: i64,
+    /// What was seen, one line.
+    #[n(3)]
+    pub detail: String,
+    /// Typical time of the last look in microseconds.
+    #[n(4)]
+    pub time: Option<u32>,
+    /// Lost packets of the last look in hundredths of a percent.
+    #[n(5)]
+    pub loss: Option<u16>,
+    /// The last good look by the author's wall clock in milliseconds.
+    #[n(6)]
+    pub last_good: Option<i64>,
+}
+
+/// One node's link to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Linked {
+    /// The other end.
+    #[n(0)]
+    pub peer: NodeId,
+    /// Whether there is a link.
+    #[n(1)]
+    pub up: bool,
+    /// Since when, by the author's wall clock in milliseconds.
+    #[n(2)]
+    pub since: i64,
+    /// Why it went, or over which address it came.
+    #[n(3)]
+    pub detail: String,
+}
+
+/// What a node is and can do.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Inventory {
+    /// The version of its software.
+    #[n(0)]
+    pub software: String,
+    /// Hash of the definition that it follows.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub definition: [u8; 32],
+    /// The ways out that it has, by name: `mail`.
+    #[n(2)]
+    pub ways: Vec<String>,
+    /// Operating system, for people.
+    #[n(3)]
+    pub system: String,
+    /// What it may not do, for people: `no raw sockets`.
+    #[n(4)]
+    pub lacks: Vec<String>,
+}
+
+/// A vote that an incident rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Vote {
+    /// The watcher.
+    #[n(0)]
+    pub node: NodeId,
+    /// What it said.
+    #[n(1)]
+    pub verdict: Verdict,
+}
+
+/// An incident opens.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Opened {
+    /// Which.
+    #[n(0)]
+    pub incident: IncidentId,
+    /// How bad.
+    #[n(1)]
+    pub standing: Standing,
+    /// The verdicts that it rests on.
+    #[n(2)]
+    pub votes: Vec<Vote>,
+    /// The first bad look among them, by that watcher's wall clock in milliseconds.
+    #[n(3)]
+    pub since: i64,
+    /// Why, in one line: the most telling detail of the votes.
+    #[n(4)]
+    pub reason: String,
+    /// Nodes that the author saw alive, itself included.
+    #[n(5)]
+    pub seen: u16,
+    /// Nodes enrolled.
+    #[n(6)]
+    pub enrolled: u16,
+}
+
+/// An incident closes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Closed {
+    /// Which.
+    #[n(0)]
+    pub incident: IncidentId,
+    /// The `Opened` entries that it ends; others stay open.
+    #[n(1)]
+    pub covers: Vec<EntryHash>,
+    /// When, by the author's wall clock in milliseconds.
+    #[n(2)]
+    pub at: i64,
+    /// How long it lasted, in milliseconds, as the author saw it.
+    #[n(3)]
+    pub lasted: u64,
+    /// The standing now.
+    #[n(4)]
+    pub standing: Standing,
+}
+
+/// A candidate asks for the votes on a group of keys. The entry's hash names the ballot.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Propose {
+    /// What the keys have in common.
+    #[n(0)]
+    pub domain: Domain,
+    /// The actions, at most [`crate::base::limits::GROUP`].
+    #[n(1)]
+    pub keys: Vec<IntentKey>,
+    /// How often the author has failed on these keys.
+    #[n(2)]
+    pub failures: u32,
+}
+
+/// A voter's promise: no other candidate has or gets its vote on these keys.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Grant {
+    /// The entry that proposed.
+    #[n(0)]
+    pub ballot: EntryHash,
+    /// Who proposed.
+    #[n(1)]
+    pub candidate: NodeId,
+    /// The granted keys of that ballot.
+    #[n(2)]
+    pub keys: Vec<IntentKey>,
+}
+
+/// A candidate gives up.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Yield {
+    /// The entry that proposed.
+    #[n(0)]
+    pub ballot: EntryHash,
+}
+
+/// A candidate with all votes begins to act.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Executing {
+    /// The entry that proposed.
+    #[n(0)]
+    pub ballot: EntryHash,
+    /// The group of keys that leave together.
+    #[n(1)]
+    pub keys: Vec<IntentKey>,
+    /// The Message-ID, without angle brackets; whoever takes over uses the same.
+    #[n(2)]
+    pub message: String,
+    /// Voters that were silent and not awaited.
+    #[n(3)]
+    pub absent: Vec<NodeId>,
+}
+
+/// The receipt: what became of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Done {
+    /// The entry that proposed.
+    #[n(0)]
+    pub ballot: EntryHash,
+    /// The keys that were acted for.
+    #[n(1)]
+    pub keys: Vec<IntentKey>,
+    /// Whether it worked.
+    #[n(2)]
+    pub success: bool,
+    /// What the server said, one line.
+    #[n(3)]
+    pub detail: String,
+    /// The Message-ID used.
+    #[n(4)]
+    pub message: String,
+    /// Recipients that the server refused for good.
+    #[n(5)]
+    pub refused: Vec<String>,
+    /// The `Opened` entries that the action told of.
+    #[n(6)]
+    pub covers: Vec<EntryHash>,
+}
+
+/// Measurements of one period, a column per quantity; all columns have the length of `targets`.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Rollup {
+    /// Begin of the period by the author's wall clock, in milliseconds.
+    #[n(0)]
+    pub from: i64,
+    /// Length of the period in milliseconds.
+    #[n(1)]
+    pub length: u64,
+    /// What was measured.
+    #[n(2)]
+    pub targets: Vec<TargetId>,
+    /// Looks made.
+    #[n(3)]
+    pub looks: Vec<u32>,
+    /// Good looks among them.
+    #[n(4)]
+    pub good: Vec<u32>,
+    /// Packets sent.
+    #[n(5)]
+    pub sent: Vec<u32>,
+    /// Answers received.
+    #[n(6)]
+    pub received: Vec<u32>,
+    /// Fastest, mean and slowest typical time in microseconds; all zero without an answer.
+    #[n(7)]
+    pub least: Vec<u32>,
+    /// See `least`.
+    #[n(8)]
+    pub mean: Vec<u32>,
+    /// See `least`.
+    #[n(9)]
+    pub most: Vec<u32>,
+}
+
+macro_rules! kinds {
+    ($($number:literal $name:ident $lane:ident),* $(,)?) => {
+        impl Fact {
+            /// The number of its kind.
+            #[must_use]
+            pub const fn kind(&self) -> u16 {
+                match self {
+                    $(Self::$name(_) => $number,)*
+                    Self::Unknown { kind, .. } => *kind,
+                }
+            }
+
+            /// The name of its kind, for people.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => stringify!($name),)*
+                    Self::Unknown { .. } => "unknown",
+                }
+            }
+
+            /// The lane that it belongs to; an unknown kind belongs wherever it was found.
+            #[must_use]
+            pub const fn lane(&self) -> Option<Lane> {
+                match self {
+                    $(Self::$name(_) => Some(Lane::$lane),)*
+                    Self::Unknown { .. } => None,
+                }
+            }
+
+            /// The CBOR body.
+            #[must_use]
+            pub fn body(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$name(fact) => encode(fact),)*
+                    Self::Unknown { body, .. } => body.clone(),
+                }
+            }
+
+            /// Reads a body. A kind that is unknown, or a body that this version cannot read, is
+            /// kept as it came: it was signed, and others may understand it.
+            #[must_use]
+            pub fn read(kind: u16, body: &[u8]) -> Self {
+                let known = match kind {
+                    $($number => minicbor::decode(body).ok().map(Self::$name),)*
+                    _ => None,
+                };
+                known.unwrap_or_else(|| Self::Unknown { kind, body: body.to_vec() })
+            }
+        }
+    };
+}
+
+kinds! {
+    1 Open State,
+    2 Judged State,
+    3 Linked State,
+    4 Inventory State,
+    32 Opened Events,
+    33 Closed Events,
+    40 Propose Events,
+    41 Grant Events,
+    42 Yield Events,
+    43 Executing Events,
+    44 Done Events,
+    // A roll-up's lane is chosen by the length of its period; minutes is where most of them lie.
+    64 Rollup Minutes,
+}
+
+fn encode<T: Encode<()> + CborLen<()>>(value: &T) -> Vec<u8> {
+    // Writing to a Vec cannot fail, and the derived encoders have no errors of their own.
+    minicbor::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_kinds_and_unreadable_bodies_are_kept_as_they_came() {
+        for (kind, body) in [(999, vec![1, 2, 3]), (2, vec![0xff, 0xff])] {
+            let fact = Fact::read(kind, &body);
+            assert_eq!(fact, Fact::Unknown { kind, body: body.clone() });
+            assert_eq!((fact.kind(), fact.body()), (kind, body));
+        }
+    }
+
+    #[test]
+    fn places_added_by_a_later_version_are_skipped() {
+        let today = Yield { ballot: EntryHash([3; 32]) };
+        let mut later = minicbor::to_vec(&today).unwrap();
+        assert_eq!(later[0], 0x81, "an array of one");
+        later[0] = 0x82;
+        later.extend(minicbor::to_vec("added later").unwrap());
+        assert_eq!(Fact::read(42, &later), Fact::Yield(today));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a node remarks on: a closed list, each with a level, so that log lines, counters and tests
+//! speak of the same things. How they are printed, and how often, is `daemon::publish`'s affair.
+
+use crate::base::id::TargetId;
+use crate::base::id::{IncidentId, NodeId};
+use crate::base::outcome::{Standing, Verdict};
+
+/// How urgent a remark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For developers.
+    Debug,
+    /// Usual events.
+    Info,
+    /// Something to look at.
+    Warning,
+    /// Something is lost or refused until somebody acts.
+    Error,
+}
+
+/// One remark. Names are already names, not keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A link came.
+    Linked { peer: String, detail: String },
+    /// A link went.
+    Unlinked { peer: String, detail: String },
+    /// A second link between the same two nodes was closed.
+    Duplicate { peer: String },
+    /// A node is silent.
+    Suspect { node: String },
+    /// A node is given up.
+    Dead { node: String },
+    /// A node is heard again.
+    Alive { node: String },
+    /// This node's own verdict changed.
+    Judged { target: TargetId, verdict: Verdict, detail: String },
+    /// An incident opened.
+    Opened { incident: IncidentId, standing: Standing, reason: String },
+    /// An incident closed.
+    Closed { incident: IncidentId },
+    /// A peer sent something that was refused; the link may be closed.
+    Refused { peer: String, reason: String },
+    /// A peer's chain contradicts ours.
+    Contradiction { author: NodeId, reason: String },
+    /// This node begins to send a notice.
+    Sending { channel: String, subject: String },
+    /// A notice was sent.
+    Told { channel: String, by: String, detail: String },
+    /// A notice failed; another attempt or node follows.
+    Failed { channel: String, by: String, detail: String },
+    /// This node is cut off.
+    Isolated,
+    /// This node is not cut off any more.
+    Rejoined,
+    /// A new life began.
+    Incarnated { reason: String },
+}
+
+impl Note {
+    /// How urgent it is.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::Duplicate { .. } => Level::Debug,
+            Self::Linked { .. }
+            | Self::Unlinked { .. }
+            | Self::Alive { .. }
+            | Self::Closed { .. }
+            | Self::Sending { .. }
+            | Self::Told { .. }
+            | Self::Rejoined
+            | Self::Judged { .. }
+            | Self::Incarnated { .. } => Level::Info,
+            Self::Suspect { .. }
+            | Self::Dead { .. }
+            | Self::Opened { .. }
+            | Self::Refused { .. }
+            | Self::Failed { .. }
+            | Self::Isolated => Level::Warning,
+            Self::Contradiction { .. } => Level::Error,
+        }
+    }
+
+    /// A word for counters and for bounding how often it is printed.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Linked { .. } => "linked",
+            Self::Unlinked { .. } => "unlinked",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Suspect { .. } => "suspect",
+            Self::Dead { .. } => "dead",
+            Self::Alive { .. } => "alive",
+            Self::Judged { .. } => "judged",
+            Self::Opened { .. } => "opened",
+            Self::Closed { .. } => "closed",
+            Self::Refused { .. } => "refused",
+            Self::Contradiction { .. } => "contradiction",
+            Self::Sending { .. } => "sending",
+            Self::Told { .. } => "told",
+            Self::Failed { .. } => "failed",
+            Self::Isolated => "isolated",
+            Self::Rejoined => "rejoined",
+            Self::Incarnated { .. } => "incarnated",
+        }
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Linked { peer, detail } => write!(f, "linked to {peer} ({detail})"),
+            Self::Unlinked { peer, detail } => write!(f, "link to {peer} ended: {detail}"),
+            Self::Duplicate { peer } => write!(f, "closed a second link to {peer}"),
+            Self::Suspect { node } => write!(f, "node {node} is silent"),
+            Self::Dead { node } => write!(f, "node {node} is given up: no sign of life on any path"),
+            Self::Alive { node } => write!(f, "node {node} is heard"),
+            Self::Judged { target, verdict, detail } => write!(f, "{target} is {} from here: {detail}", verdict.word()),
+            Self::Opened { incident, standing, reason } => {
+                write!(f, "incident {incident}: {} is {}: {reason}", incident.target, standing.word())
+            }
+            Self::Closed { incident } => write!(f, "incident {incident} is over"),
+            Self::Refused { peer, reason } => write!(f, "refused from {peer}: {reason}"),
+            Self::Contradiction { author, reason } => write!(f, "the chain of {author} contradicts itself: {reason}"),
+            Self::Sending { channel, subject } => write!(f, "telling {channel}: {subject}"),
+            Self::Told { channel, by, detail } => write!(f, "{by} told {channel}: {detail}"),
+            Self::Failed { channel, by, detail } => write!(f, "{by} could not tell {channel}: {detail}"),
+            Self::Isolated => {
+                f.write_str("this node is isolated: no link and no reference answers; it casts no vote and tells nothing about targets")
+            }
+            Self::Rejoined => f.write_str("this node is not isolated any more"),
+            Self::Incarnated { reason } => write!(f, "a new incarnation begins: {reason}"),
+        }
+    }
+}

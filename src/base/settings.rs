@@ -1,0 +1,216 @@
+//! Complete, checked settings. `base::config` makes them from text; nothing here is optional by
+//! accident and no value needs to be checked again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::base::id::{NetworkId, NodeId};
+use crate::base::outcome::Standing;
+use crate::base::target::{Expected, Target};
+use crate::base::time::Span;
+
+/// This host: what `peerwatch.toml` and its drop-ins say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// This node's name; the host name by default.
+    pub name: String,
+    /// Where links are accepted.
+    pub mesh: SocketAddr,
+    /// Where the web page is served.
+    pub web: SocketAddr,
+    /// The networks this node is in, by directory name. Empty: `local` alone.
+    pub networks: Vec<String>,
+    /// This node's way out for mail; without one it leaves mailing to others.
+    pub mail: Option<Mail>,
+}
+
+/// How this node hands in mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Encryption.
+    pub tls: MailTls,
+    /// Login name; the password comes from a credential or [`Mail::password_file`].
+    pub user: Option<String>,
+    /// A file with the password alone in it.
+    pub password_file: Option<PathBuf>,
+    /// Write the mail to the log and count it as told.
+    pub dry_run: bool,
+}
+
+/// Encryption of a mail connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MailTls {
+    /// STARTTLS, required.
+    #[default]
+    StartTls,
+    /// TLS from the first byte.
+    Tls,
+    /// None.
+    None,
+}
+
+/// A network: what its `network.toml` and `keys/` say, equal on all nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    /// The name of its directory, for people.
+    pub name: String,
+    /// The `id` string.
+    pub id: String,
+    /// Its hash.
+    pub network: NetworkId,
+    /// Hash of the definition as it was read, to compare between nodes.
+    pub definition: [u8; 32],
+    /// What each side of a split may do.
+    pub split: Split,
+    /// Members in the order of the file; those without a readable key are left out and reported.
+    pub roster: Vec<Member>,
+    /// What is watched, nodes not included.
+    pub targets: Vec<Target>,
+    /// How people are told.
+    pub channels: Vec<Channel>,
+    /// How long a granted ballot may act; 10 s to 10 min.
+    pub lease: Span,
+    /// How many bad and good judgements, and how often nodes are looked at as targets.
+    pub node_target: Target,
+}
+
+/// What each side of a split may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// Each part acts for itself and says how many nodes it sees.
+    #[default]
+    Each,
+    /// Only with the grants of more than half of all enrolled members.
+    Majority,
+}
+
+/// A node in the roster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its key.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Where it can be dialled, `host:port`, in the order of trial.
+    pub addresses: Vec<String>,
+    /// Whether it may be away.
+    pub expected: Expected,
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Member, and may admit, revoke and define.
+    Admin,
+    /// Watches, votes, writes.
+    #[default]
+    Member,
+    /// Reads; never votes; nothing it writes is believed.
+    Observer,
+}
+
+impl Role {
+    /// The word in files and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Observer => "observer",
+        }
+    }
+
+    /// Whether it takes part in votes and is believed.
+    #[must_use]
+    pub const fn votes(self) -> bool {
+        !matches!(self, Self::Observer)
+    }
+}
+
+/// How people are told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// The way.
+    pub way: Way,
+    /// What is told.
+    pub on: Vec<Phase>,
+    /// What falls within this time leaves together; 30 s at most.
+    pub group: Span,
+}
+
+/// A way to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// E-mail.
+    Mail {
+        /// Recipients, at least one.
+        to: Vec<String>,
+        /// Sender.
+        from: String,
+    },
+}
+
+impl Way {
+    /// The name under which a node publishes that it has such a way out.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Mail { .. } => "mail",
+        }
+    }
+}
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The target is down.
+    Down,
+    /// The target is degraded.
+    Degraded,
+    /// The incident is over.
+    Up,
+}
+
+impl Phase {
+    /// The phase in which a bad standing is told.
+    #[must_use]
+    pub const fn of(standing: Standing) -> Self {
+        match standing {
+            Standing::Degraded => Self::Degraded,
+            Standing::Down | Standing::Unknown | Standing::Held => Self::Down,
+            Standing::Up => Self::Up,
+        }
+    }
+
+    /// The word in files and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Degraded => "degraded",
+            Self::Up => "up",
+        }
+    }
+}
+
+impl Network {
+    /// The member with this key.
+    #[must_use]
+    pub fn member(&self, node: &NodeId) -> Option<&Member> {
+        self.roster.iter().find(|member| member.node == *node)
+    }
+
+    /// A node's name, or the short form of its key.
+    #[must_use]
+    pub fn name_of(&self, node: &NodeId) -> String {
+        self.member(node).map_or_else(|| node.short(), |member| member.name.clone())
+    }
+}

@@ -1,0 +1,95 @@
+//! What a turn asks of the world. There is no other way out, except the view.
+//!
+//! `append` and `keep` are committed in one transaction; only then is `then` performed.
+
+use crate::base::command::{CommandId, Reply};
+use crate::base::entry::Entry;
+use crate::base::id::{ChainId, LinkId, NodeId};
+use crate::base::note::Note;
+use crate::base::notice::Errand;
+use crate::base::outcome::Order;
+use crate::base::view::Sample;
+use crate::base::wire::Message;
+
+/// What one turn asks.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Entries, own and others', in the order in which they must be stored.
+    pub append: Vec<Entry>,
+    /// Raw samples of this node.
+    pub keep: Vec<Sample>,
+    /// What to do once that is committed.
+    pub then: Vec<Effect>,
+}
+
+/// One thing to do after the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Look; answer with `Probed`.
+    Probe(Order),
+    /// Connect; answer with `LinkUp` or `DialFailed`.
+    Dial {
+        /// Whose key must be at the other end.
+        peer: NodeId,
+        /// `host:port`.
+        address: String,
+    },
+    /// Send a small message.
+    Send {
+        /// Over which link.
+        link: LinkId,
+        /// What.
+        message: Message,
+    },
+    /// Read these stretches of chains from the store and send them; answer with `Drained` once the
+    /// socket has taken them. At most one is under way on a link.
+    Stream {
+        /// Over which link.
+        link: LinkId,
+        /// What to read, in this order.
+        stretches: Vec<Stretch>,
+    },
+    /// Say goodbye and close; answer with `LinkDown`.
+    Close {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        reason: String,
+    },
+    /// Tell people; answer with `Delivered`.
+    Carry(Box<Errand>),
+    /// Answer a face.
+    Reply(CommandId, Reply),
+    /// Remark.
+    Note(Note),
+}
+
+/// A run of entries of one chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which chain.
+    pub chain: ChainId,
+    /// First sequence number.
+    pub first: u64,
+    /// Last sequence number.
+    pub last: u64,
+}
+
+impl Effects {
+    /// Asks for one thing after the commit.
+    pub fn then(&mut self, effect: Effect) {
+        self.then.push(effect);
+    }
+
+    /// Remarks on something after the commit.
+    pub fn note(&mut self, note: Note) {
+        self.then.push(Effect::Note(note));
+    }
+
+    /// Forgets everything: the turn was performed, or its commit failed.
+    pub fn clear(&mut self) {
+        self.append.clear();
+        self.keep.clear();
+        self.then.clear();
+    }
+}
