@@ -3,6 +3,7 @@
 //! Text and bytes are parsed here once; after that there are no invalid values.
 
 pub mod command;
+pub mod config;
 pub mod entry;
 pub mod fact;
 pub mod id;

@@ -5,3 +5,5 @@
 //! each other. ARCHITECTURE.md tells the story.
 
 pub mod base;
+pub mod front;
+pub mod io;

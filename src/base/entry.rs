@@ -58,6 +58,17 @@ pub struct Entry {
     bytes: Arc<[u8]>,
 }
 
+/// A run of entries of one chain, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Which chain.
+    pub chain: ChainId,
+    /// First sequence number.
+    pub first: u64,
+    /// Last sequence number.
+    pub last: u64,
+}
+
 /// Why bytes are not an entry. None of these touches any state; the sender or the disk is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryFault {

@@ -3,8 +3,8 @@
 //! `append` and `keep` are committed in one transaction; only then is `then` performed.
 
 use crate::base::command::{CommandId, Reply};
-use crate::base::entry::Entry;
-use crate::base::id::{ChainId, LinkId, NodeId};
+use crate::base::entry::{Entry, Stretch};
+use crate::base::id::{LinkId, NodeId};
 use crate::base::note::Note;
 use crate::base::notice::Errand;
 use crate::base::outcome::Order;
@@ -62,17 +62,6 @@ pub enum Effect {
     Reply(CommandId, Reply),
     /// Remark.
     Note(Note),
-}
-
-/// A run of entries of one chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stretch {
-    /// Which chain.
-    pub chain: ChainId,
-    /// First sequence number.
-    pub first: u64,
-    /// Last sequence number.
-    pub last: u64,
 }
 
 impl Effects {

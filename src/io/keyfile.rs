@@ -1,0 +1,1 @@
+//! Makes, keeps and reads key files.
