@@ -7,3 +7,4 @@
 pub mod base;
 pub mod front;
 pub mod io;
+pub mod logic;
