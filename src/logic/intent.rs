@@ -11,6 +11,7 @@
 //! and the lease has passed here. The parent seals what [`Intents::turn`] returns, one step at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use crate::base::fact::{Done, Executing, Fact, Grant, Propose, Yield};
 use crate::base::id::{ChainId, Domain, EntryHash, IntentKey, NodeId};
@@ -32,8 +33,8 @@ pub struct Intents {
     bound: BTreeMap<EntryHash, Mono>,
     /// Ballots whose candidates died and whose lease has passed here.
     expired: BTreeSet<EntryHash>,
-    /// Keys that failed lately: when that was learnt.
-    failed: BTreeMap<IntentKey, Mono>,
+    /// Keys that failed lately: when that was learnt, and what was said in the last such receipt.
+    failed: BTreeMap<IntentKey, (Mono, u64, String)>,
 }
 
 /// One proposal and what was said to it.
@@ -259,6 +260,25 @@ impl Intents {
         self.failures.get(key).map_or(0, |nodes| nodes.values().sum())
     }
 
+    /// What the last failed action for a key met with.
+    #[must_use]
+    pub fn last_failure(&self, key: &IntentKey) -> Option<String> {
+        self.failed.get(key).map(|(_, _, detail)| detail.clone())
+    }
+
+    /// All votes and receipts, as text: equal on nodes with equal heads and roster.
+    #[must_use]
+    pub fn records(&self) -> String {
+        let mut text = String::new();
+        for (hash, ballot) in &self.ballots {
+            let _ = writeln!(text, "{hash} {ballot:?}");
+        }
+        for (key, receipt) in &self.receipts {
+            let _ = writeln!(text, "{key} {receipt:?} {:?}", self.failures.get(key));
+        }
+        text
+    }
+
     /// Whether anything may change by the mere passing of time.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -284,7 +304,11 @@ impl Intents {
                 self.failed.remove(key);
             } else {
                 *self.failures.entry(*key).or_default().entry(source.author).or_default() += 1;
-                self.failed.insert(*key, now);
+                let failed = self.failed.entry(*key).or_default();
+                failed.0 = now;
+                if failed.1 <= source.lamport {
+                    (failed.1, failed.2) = (source.lamport, done.detail.clone());
+                }
             }
         }
     }
@@ -434,7 +458,7 @@ impl Intents {
         let rank = |node: &NodeId| (failures(node), (electorate.hash)(&wanted.domain, node), *node);
         let mine = rank(&self.me);
         let place = wanted.capable.iter().filter(|node| rank(node) < mine).count() as u64;
-        let failed = keys.iter().filter_map(|key| self.failed.get(key)).max();
+        let failed = keys.iter().filter_map(|key| self.failed.get(key)).map(|(at, _, _)| at).max();
         let from = failed.map_or(first + wanted.window, |failed| (*failed).max(first + wanted.window));
         let pause = match failures(&self.me) {
             0 => Span::ZERO,

@@ -113,7 +113,9 @@ pub fn message_of(network: NetworkId, keys: &[IntentKey]) -> String {
     let mut sorted = keys.to_vec();
     sorted.sort_unstable();
     let mut hasher = blake3::Hasher::new_derive_key("peerwatch message 1");
-    sorted.iter().for_each(|key| drop(hasher.update(&key.0)));
+    for key in &sorted {
+        hasher.update(&key.0);
+    }
     format!("{}@{}.peerwatch", crate::base::id::hex(&hasher.finalize().as_bytes()[..16]), network.short())
 }
 
