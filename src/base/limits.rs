@@ -56,6 +56,27 @@ pub const KEEPALIVE: Span = Span::secs(2);
 /// See [`KEEPALIVE`].
 pub const KEEPALIVE_MISSES: u32 = 4;
 
+/// A link whose socket takes nothing for so long is cut off: the peer does not read, and keeping what
+/// it should get helps nobody, since heads repair it.
+pub const LINK_STALL: Span = Span::secs(30);
+
+/// A peer that sends, but answers no ping for so long, is cut off. A pong may wait behind one full
+/// frame, and a slow line (70 kbit/s) takes two minutes for that.
+pub const LINK_ANSWER: Span = Span::secs(120);
+
+/// Time for the last words of a link: a goodbye out, what is under way in.
+pub const LINK_LINGER: Span = Span::secs(5);
+
+/// Bytes that the kernel may hold unsent for one link, so that a vote need not wait behind megabytes
+/// of history on a slow line.
+pub const LINK_UNSENT: u32 = 128 * 1024;
+
+/// Addresses that one dial tries: a name with more is taken for a mistake.
+pub const DIAL_ADDRESSES: usize = 8;
+
+/// Between the first tries of two addresses of one name (RFC 8305 5).
+pub const DIAL_STAGGER: Span = Span(250);
+
 /// Between two heartbeats of a node, and what each member of a large network adds: DESIGN.md 7.
 pub const HEARTBEAT: Span = Span::secs(2);
 /// See [`HEARTBEAT`].
