@@ -154,3 +154,36 @@ pub const CONFIG: u64 = 16 * 1024 * 1024;
 
 /// Web connections at once.
 pub const WEB_CONNECTIONS: usize = 256;
+
+/// Of these, event streams at once, so that open pages cannot keep everybody else out; wild guess.
+pub const WEB_STREAMS: usize = 64;
+
+/// An event stream ends after this time and the browser comes back, so that none is held for ever.
+pub const WEB_STREAM_TIME: Span = Span::secs(900);
+
+/// Time for the head of a request, and for a connection to wait for its next one.
+pub const WEB_HEAD_TIME: Span = Span::secs(15);
+
+/// A client that has taken nothing for this long is cut off.
+pub const WEB_STALL: Span = Span::secs(30);
+
+/// Bytes of a request's head; browsers send one or two thousand.
+pub const WEB_HEAD: usize = 16 * 1024;
+
+/// Reads of the past at once, each on a thread of its own; wild guess.
+pub const WEB_READS: usize = 4;
+
+/// Ping requests from the web under way at once; each makes every node send packets.
+pub const WEB_PINGS: usize = 4;
+
+/// Raw samples in one answer: some 2 MB.
+pub const WEB_SAMPLES: u32 = 10_000;
+
+/// Targets, and also nodes, on one page: what a browser lays out without delay. The rest is on the next.
+pub const WEB_ROWS: usize = 200;
+
+/// Incidents of each kind on the page; what was before is in the JSON.
+pub const WEB_INCIDENTS: usize = 50;
+
+/// Lines of detail (links of a node, heads) where hundreds would help nobody.
+pub const WEB_LINES: usize = 64;
