@@ -152,6 +152,63 @@ pub const TARGETS: usize = 65_536;
 /// Bytes of one configuration file: a hundred times the largest that is tested.
 pub const CONFIG: u64 = 16 * 1024 * 1024;
 
+/// Drop-ins beside one configuration file; nobody reads more, wild guess.
+pub const DROPINS: usize = 256;
+
+/// Bytes of one key file: a PEM key has some 120, and comments may stand around it.
+pub const KEY_FILE: u64 = 16 * 1024;
+
+/// Bytes of one secret: the longest token in use is a small part of it.
+pub const SECRET: u64 = 4 * 1024;
+
+/// Characters of a name: what a DNS label, and so a host, may have.
+pub const NAME: usize = 63;
+
+/// Bytes of one text in a configuration (a URL, a pattern, a runbook): what browsers and servers still take.
+pub const TEXT: usize = 2048;
+
+/// Addresses of one node; each is dialled in turn, so more would only delay a link; wild guess.
+pub const ADDRESSES: usize = 16;
+
+/// References of a network: every node looks at each of them.
+pub const REFERENCES: usize = 16;
+
+/// Targets that one target may depend on; wild guess.
+pub const DEPENDS: usize = 64;
+
+/// Channels of one network; each is a performer to agree on; wild guess.
+pub const CHANNELS: usize = 64;
+
+/// Recipients of one channel: what mail servers take in one envelope (RFC 5321 4.5.3.1.8).
+pub const RECIPIENTS: usize = 100;
+
+/// Header fields of one HTTP probe; wild guess.
+pub const HEADERS: usize = 32;
+
+/// Least time between two looks at a target: as often as `ping` lets everybody ask.
+pub const INTERVAL_LEAST: Span = Span(200);
+/// Most time between two looks; whoever looks less often watches nothing.
+pub const INTERVAL_MOST: Span = Span::secs(86_400);
+
+/// Least time that one look gets: a round trip on the same wire.
+pub const TIMEOUT_LEAST: Span = Span(10);
+
+/// Least time between two packets of one look; less is a flood.
+pub const PING_GAP_LEAST: Span = Span(10);
+
+/// Least and most time that a granted ballot may act: DESIGN.md 8; below 10 s only for tests.
+pub const LEASE_LEAST: Span = Span::secs(4);
+/// See [`LEASE_LEAST`].
+pub const LEASE_MOST: Span = Span::secs(600);
+
+/// Most time for which notices wait for one another: DESIGN.md 8.
+pub const GROUP_TIME_MOST: Span = Span::secs(30);
+
+/// Least size of a journal: a small network's state and a few days of events; wild guess.
+pub const JOURNAL_LEAST: u64 = 16 * 1024 * 1024;
+/// Most size of a journal: beyond it SQLite still works, and nobody has tried.
+pub const JOURNAL_MOST: u64 = 1 << 42;
+
 /// Web connections at once.
 pub const WEB_CONNECTIONS: usize = 256;
 

@@ -74,6 +74,8 @@ pub struct Network {
     pub channels: Vec<Channel>,
     /// How long a granted ballot may act; 10 s to 10 min.
     pub lease: Span,
+    /// Bytes that the journal may take on disk; a node that reaches it drops its oldest roll-ups.
+    pub journal_size: u64,
     /// How many bad and good judgements, and how often nodes are looked at as targets.
     pub node_target: Target,
 }

@@ -1,0 +1,152 @@
+//! `network.toml` and the public keys beside it to a network's settings.
+
+use std::collections::BTreeSet;
+
+use toml::Spanned;
+
+use crate::base::config::fragment::{Journal, NetworkFile, Notify, NotifyMail, Table};
+use crate::base::config::roster::Roster;
+use crate::base::config::source::{Placed, Source};
+use crate::base::config::target::{self, Habits};
+use crate::base::config::value::list;
+use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash};
+use crate::base::id::NetworkId;
+use crate::base::limits;
+use crate::base::settings::{Channel, Network, Phase, Split, Way};
+use crate::base::target::Target;
+use crate::base::time::Span;
+
+/// How long a granted ballot may act when nothing is said.
+pub(super) const LEASE: Span = Span::secs(60);
+/// Size of the journal when nothing is said.
+pub(super) const JOURNAL_SIZE: u64 = 2 << 30;
+/// What falls within this time leaves together when nothing is said.
+const GROUP: Span = Span::secs(10);
+
+/// Reads, checks and completes.
+pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(Network, Vec<String>), ConfigError> {
+    let source = Source::of(layer);
+    let file: NetworkFile = source.read()?;
+    let id = id(source, &file)?;
+    let mut roster = Roster::read(source, &file.node, keys)?;
+    let split = source.read_if(file.split.as_ref(), |text| split(&text, &roster))?.unwrap_or_default();
+    let habits = Habits::read(source, &file.defaults.0, &mut roster)?;
+    let targets = targets(source, &file, &habits, &mut roster)?;
+    let Table(Journal { size }) = &file.journal;
+    let mut network = Network {
+        name: name.to_owned(),
+        network: NetworkId::of(&id),
+        id,
+        definition: [0; 32],
+        split,
+        targets,
+        channels: channels(source, &file)?,
+        lease: source.read_if(file.lease.as_ref(), |value| value.span(limits::LEASE_LEAST..=limits::LEASE_MOST))?.unwrap_or(LEASE),
+        journal_size: source
+            .read_if(size.as_ref(), |value| value.size(limits::JOURNAL_LEAST..=limits::JOURNAL_MOST))?
+            .unwrap_or(JOURNAL_SIZE),
+        roster: roster.members,
+        node_target: target::node_template(),
+    };
+    network.definition = hash::definition(&network);
+    Ok((network, roster.remarks))
+}
+
+fn id(source: Source<'_>, file: &NetworkFile) -> Result<String, ConfigError> {
+    let Some(id) = &file.id else {
+        return Err(
+            source.fault_of_file("id is missing", "add id = \"home-…\" at the top, with a few random letters, the same on every node")
+        );
+    };
+    let place = source.at(id);
+    let id = place.name()?;
+    if id == LOCAL {
+        return Err(place.fault(format!("\"{LOCAL}\" is the id of the network that every host makes by itself"), "choose another"));
+    }
+    Ok(id)
+}
+
+fn split(text: &Placed<'_, String>, roster: &Roster) -> Result<Split, ConfigError> {
+    let split = text.word(&[("each", Split::Each), ("majority", Split::Majority)])?;
+    if split == Split::Majority && roster.voters() == 2 {
+        return Err(text
+            .fault("of two nodes the majority is both, so when one fails the other tells nobody", "write \"each\", or add a third node"));
+    }
+    Ok(split)
+}
+
+fn targets<'a>(source: Source<'a>, file: &'a NetworkFile, habits: &Habits, roster: &mut Roster) -> Result<Vec<Target>, ConfigError> {
+    let mut targets = Vec::with_capacity(file.target.len());
+    let mut names = BTreeSet::new();
+    for entry in &file.target {
+        if targets.len() == limits::TARGETS {
+            return Err(source.at(entry).fault("there are too many targets", format!("list at most {}", limits::TARGETS)));
+        }
+        let target = target::read(source, entry, habits, roster)?;
+        if !names.insert(target.id.clone()) {
+            let what = format!("a target \"{}\" stands further up", target.id);
+            return Err(name_or_entry(source, entry.get_ref().0.name.as_ref(), entry, what));
+        }
+        targets.push(target);
+    }
+    depend::fill(source, &file.target, &mut targets, roster)?;
+    let references = source
+        .read_if(file.reference.as_ref(), |whole| list(&whole, |text| source.at(text), 0..=limits::REFERENCES, |text| text.host()))?;
+    targets.extend(references.unwrap_or_default().iter().map(|host| target::reference(host, habits)));
+    Ok(targets)
+}
+
+fn channels<'a>(source: Source<'a>, file: &'a NetworkFile) -> Result<Vec<Channel>, ConfigError> {
+    let mut channels: Vec<Channel> = Vec::new();
+    for entry in &file.notify {
+        if channels.len() == limits::CHANNELS {
+            return Err(source.at(entry).fault("there are too many [[notify]]", format!("keep at most {}", limits::CHANNELS)));
+        }
+        let channel = channel(source, entry)?;
+        if channels.iter().any(|known| known.name == channel.name) {
+            let what = format!("a [[notify]] \"{}\" stands further up", channel.name);
+            return Err(name_or_entry(source, entry.get_ref().0.name.as_ref(), entry, what));
+        }
+        channels.push(channel);
+    }
+    Ok(channels)
+}
+
+fn channel<'a>(source: Source<'a>, entry: &'a Spanned<Table<Notify>>) -> Result<Channel, ConfigError> {
+    let Table(Notify { name, mail, on, group }) = entry.get_ref();
+    let Some(name) = name else {
+        return Err(source.at(entry).fault("this [[notify]] has no name", "add name = \"ops\""));
+    };
+    let name = source.at(name).name()?;
+    let Some(mail) = mail else {
+        let remedy = "add mail = { to = [\"ops@example.org\"], from = \"peerwatch@example.org\" }";
+        return Err(source.at(entry).fault("this [[notify]] says not how to tell", remedy));
+    };
+    let phases = [Phase::Down, Phase::Up, Phase::Degraded];
+    let on = source.read_if(on.as_ref(), |whole| {
+        list(&whole, |text| source.at(text), 1..=phases.len(), |text| text.word(&phases.map(|phase| (phase.word(), phase))))
+    })?;
+    Ok(Channel {
+        name,
+        way: way(source, mail)?,
+        on: on.unwrap_or_else(|| phases.to_vec()),
+        group: source.read_if(group.as_ref(), |value| value.span(Span::ZERO..=limits::GROUP_TIME_MOST))?.unwrap_or(GROUP),
+    })
+}
+
+fn way<'a>(source: Source<'a>, mail: &'a Spanned<Table<NotifyMail>>) -> Result<Way, ConfigError> {
+    let Table(NotifyMail { to, from }) = mail.get_ref();
+    let missing = |what: &str, remedy: &str| source.at(mail).fault(what, remedy);
+    let to = to.as_ref().ok_or_else(|| missing("to is missing", "add to = [\"ops@example.org\"]"))?;
+    let from = from.as_ref().ok_or_else(|| missing("from is missing", "add from = \"peerwatch@example.org\""))?;
+    Ok(Way::Mail {
+        to: list(&source.at(to), |text| source.at(text), 1..=limits::RECIPIENTS, |text| text.mail_address())?,
+        from: source.at(from).mail_address()?,
+    })
+}
+
+/// A fault of the entry's name, which is the place to see in the file.
+fn name_or_entry<'a, T>(source: Source<'a>, name: Option<&'a Spanned<String>>, entry: &'a Spanned<T>, what: String) -> ConfigError {
+    let remedy = "remove one of the two, or rename it";
+    name.map_or_else(|| source.at(entry).fault(&*what, remedy), |name| source.at(name).fault(&*what, remedy))
+}

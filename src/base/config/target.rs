@@ -1,0 +1,233 @@
+//! `[[target]]` entries to targets, and the defaults that hold for them.
+
+use toml::{Spanned, Value};
+
+use crate::base::config::ConfigError;
+use crate::base::config::fragment::{Any, Confirm as ConfirmTable, Defaults, Degraded, Table, Target as Fragment};
+use crate::base::config::probe;
+use crate::base::config::roster::{Roster, expected};
+use crate::base::config::source::{Placed, Source};
+use crate::base::config::value::{kind, short};
+use crate::base::id::{NodeId, TargetId};
+use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, TIMEOUT_LEAST};
+use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use crate::base::time::Span;
+
+/// How targets are looked at when they do not say it themselves.
+#[derive(Clone, Debug)]
+pub(super) struct Habits {
+    interval: Span,
+    timeout: Span,
+    confirm: Confirm,
+    watchers: Watchers,
+    quorum: Quorum,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            interval: Span::secs(30),
+            timeout: Span::secs(5),
+            confirm: Confirm { bad: 3, good: 2 },
+            watchers: Watchers::All,
+            quorum: Quorum::Majority,
+        }
+    }
+}
+
+impl Habits {
+    /// Reads `[defaults]`.
+    pub(super) fn read<'a>(source: Source<'a>, defaults: &'a Defaults, roster: &mut Roster) -> Result<Self, ConfigError> {
+        let Defaults { interval, timeout, confirm, watchers, quorum } = defaults;
+        let habits = Self::default();
+        habits.but(source, interval.as_ref(), timeout.as_ref(), confirm.as_ref(), watchers.as_ref(), quorum.as_ref(), roster)
+    }
+
+    /// These habits but for what is said here.
+    ///
+    /// A timeout that is not said here gives way to a shorter interval.
+    #[expect(clippy::too_many_arguments, reason = "the five keys that may stand in two kinds of table")]
+    fn but<'a>(
+        &self,
+        source: Source<'a>,
+        interval: Option<&'a Any>,
+        timeout: Option<&'a Any>,
+        confirm: Option<&'a Table<ConfirmTable>>,
+        watchers: Option<&'a Any>,
+        quorum: Option<&'a Any>,
+        roster: &mut Roster,
+    ) -> Result<Self, ConfigError> {
+        let interval = source.read_if(interval, |value| value.span(INTERVAL_LEAST..=INTERVAL_MOST))?.unwrap_or(self.interval);
+        let timeout = source.read_if(timeout, |value| {
+            let timeout = value.span(TIMEOUT_LEAST..=INTERVAL_MOST)?;
+            if timeout <= interval {
+                return Ok(timeout);
+            }
+            let what = format!("a timeout of {timeout} does not end before the next look, {interval} after the last");
+            Err(value.fault(what, "lower timeout or raise interval"))
+        })?;
+        Ok(Self {
+            interval,
+            timeout: timeout.unwrap_or(self.timeout.min(interval)),
+            confirm: confirm.map_or(Ok(self.confirm), |Table(table)| read_confirm(source, table, self.confirm))?,
+            watchers: source.read_if(watchers, |value| read_watchers(&value, roster))?.unwrap_or_else(|| self.watchers.clone()),
+            quorum: source.read_if(quorum, |value| read_quorum(&value))?.unwrap_or(self.quorum),
+        })
+    }
+}
+
+/// Reads a `[[target]]`; what it depends on is filled in later, when all are known.
+pub(super) fn read<'a>(
+    source: Source<'a>,
+    entry: &'a Spanned<Table<Fragment>>,
+    habits: &Habits,
+    roster: &mut Roster,
+) -> Result<Target, ConfigError> {
+    let fragment = &entry.get_ref().0;
+    let Some(name) = &fragment.name else {
+        return Err(source.at(entry).fault("this target has no name", "add name = \"shop\""));
+    };
+    let name = source.at(name).name()?;
+    let Fragment { interval, timeout, confirm, watchers, quorum, .. } = fragment;
+    let habits = habits.but(source, interval.as_ref(), timeout.as_ref(), confirm.as_ref(), watchers.as_ref(), quorum.as_ref(), roster)?;
+    if watchers.is_some() && habits.watchers == Watchers::Named(Vec::new()) {
+        roster.remarks.push(format!("target {name} has no watcher, since all that it names are left out: its standing is unknown"));
+    }
+    let probe = probe::read(source, entry)?;
+    if let Probe::Icmp(icmp) = &probe {
+        check_pings(&source.at(entry), icmp, habits.timeout)?;
+    }
+    Ok(Target {
+        group: source.read_if(fragment.group.as_ref(), |text| text.text())?,
+        degraded: fragment.degraded.as_ref().map_or_else(|| Ok(Thresholds::default()), |Table(table)| read_degraded(source, table))?,
+        expected: source.read_if(fragment.expected.as_ref(), |text| expected(&text))?.unwrap_or_default(),
+        runbook: source.read_if(fragment.runbook.as_ref(), |text| text.text())?,
+        ..with_habits(&name, probe, &habits)
+    })
+}
+
+/// A target that says nothing of itself but name and probe.
+pub(super) fn with_habits(name: &str, probe: Probe, habits: &Habits) -> Target {
+    Target {
+        id: TargetId(name.to_owned()),
+        group: None,
+        probe,
+        interval: habits.interval,
+        timeout: habits.timeout,
+        confirm: habits.confirm,
+        degraded: Thresholds::default(),
+        watchers: habits.watchers.clone(),
+        quorum: habits.quorum,
+        depends: Vec::new(),
+        expected: Expected::Always,
+        runbook: None,
+        reference: false,
+    }
+}
+
+/// A host that an isolated node cannot reach: every node asks it, and one packet is enough.
+pub(super) fn reference(host: &str, habits: &Habits) -> Target {
+    let probe = Probe::Icmp(Icmp { count: 1, ..probe::ping(host) });
+    let everybody = Habits { watchers: Watchers::All, quorum: Quorum::Majority, ..habits.clone() };
+    Target { reference: true, ..with_habits(&format!("reference:{host}"), probe, &everybody) }
+}
+
+/// What the nodes are as targets of one another. Heartbeats are confirmed by the liveness judgement
+/// already, so one look is enough.
+pub(super) fn node_template() -> Target {
+    let habits = Habits { interval: Span::secs(5), confirm: Confirm { bad: 1, good: 1 }, ..Habits::default() };
+    with_habits("", Probe::Node(NodeId([0; 32])), &habits)
+}
+
+/// Packets that leave after the time is up would all count as lost.
+fn check_pings(place: &Placed<'_, Table<Fragment>>, icmp: &Icmp, timeout: Span) -> Result<(), ConfigError> {
+    let sending = icmp.gap * u64::from(icmp.count - 1);
+    if sending < timeout {
+        return Ok(());
+    }
+    let what = format!("{} packets with a gap of {} take {sending}, and the timeout is {timeout}", icmp.count, icmp.gap);
+    Err(place.fault(what, "raise timeout, or lower count or gap"))
+}
+
+fn read_confirm<'a>(source: Source<'a>, table: &'a ConfirmTable, usual: Confirm) -> Result<Confirm, ConfigError> {
+    Ok(Confirm {
+        bad: source.read_if(table.bad.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.bad),
+        good: source.read_if(table.good.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.good),
+    })
+}
+
+fn read_degraded<'a>(source: Source<'a>, table: &'a Degraded) -> Result<Thresholds, ConfigError> {
+    Ok(Thresholds {
+        loss: source.read_if(table.loss.as_ref(), |number| number.share())?,
+        rtt: source.read_if(table.rtt.as_ref(), |value| value.micros())?,
+    })
+}
+
+/// `"all"`, a number, or a list of nodes.
+fn read_watchers(place: &Placed<'_, Value>, roster: &Roster) -> Result<Watchers, ConfigError> {
+    match place.value {
+        Value::String(word) if word == "all" => Ok(Watchers::All),
+        Value::String(name) if roster.lists(name) => {
+            Err(place.fault("nodes are named in a list", format!("write it in square brackets: [\"{name}\"]")))
+        }
+        Value::Integer(number) => match count(*number) {
+            Some(count) => Ok(Watchers::Count(count)),
+            None => Err(place.fault(format!("{number} is no number of watchers"), format!("write a number from 1 to {NODES}, or \"all\""))),
+        },
+        Value::Array(names) if names.is_empty() => {
+            Err(place.fault("this list is empty, so nobody would watch", "name at least one node, or write \"all\""))
+        }
+        Value::Array(names) => named(place, names, roster),
+        other => {
+            let found = other.as_str().map_or_else(|| kind(other).to_owned(), |text| format!("\"{}\"", short(text)));
+            let remedy = "write \"all\", a number, or a list of nodes, as in [\"ber1\", \"fra1\"]";
+            Err(place.fault(format!("{found} says not who is to watch"), remedy))
+        }
+    }
+}
+
+fn named(place: &Placed<'_, Value>, names: &[Value], roster: &Roster) -> Result<Watchers, ConfigError> {
+    let mut nodes = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let Some(text) = name.as_str() else {
+            return Err(
+                place.fault(format!("{} is not the name of a node", kind(name)), "write names in quotes, as in [\"ber1\", \"fra1\"]")
+            );
+        };
+        if names[..index].contains(name) {
+            return Err(place.fault(format!("\"{}\" stands here twice", short(text)), "keep one of the two"));
+        }
+        match roster.watcher(text) {
+            Ok(node) => nodes.extend(node),
+            Err((what, remedy)) => return Err(place.fault(what, remedy)),
+        }
+    }
+    Ok(Watchers::Named(nodes))
+}
+
+/// `"any"`, `"majority"`, `"all"` or a number.
+fn read_quorum(place: &Placed<'_, Value>) -> Result<Quorum, ConfigError> {
+    let known = match place.value {
+        Value::String(word) => match word.as_str() {
+            "any" => Some(Quorum::Any),
+            "majority" => Some(Quorum::Majority),
+            "all" => Some(Quorum::All),
+            _ => None,
+        },
+        Value::Integer(number) => count(*number).map(Quorum::Count),
+        _ => None,
+    };
+    known.ok_or_else(|| {
+        let found = match place.value {
+            Value::String(text) => format!("\"{}\"", short(text)),
+            Value::Integer(number) => number.to_string(),
+            other => kind(other).to_owned(),
+        };
+        let remedy = format!("write \"any\", \"majority\", \"all\" or a number from 1 to {NODES}");
+        place.fault(format!("{found} says not how many watchers must agree"), remedy)
+    })
+}
+
+fn count(number: i64) -> Option<u16> {
+    u16::try_from(number).ok().filter(|count| (1..=NODES).contains(&usize::from(*count)))
+}

@@ -1,0 +1,66 @@
+//! The files that are shipped say what is true.
+
+use super::{FoundKey, key, layer};
+use crate::base::config::{host, network};
+
+const HOST: &str = include_str!("../../../../packaging/peerwatch.toml");
+const NETWORK: &str = include_str!("../../../../packaging/network.toml");
+
+/// The text with every commented-out setting in force: `#key = …` and `#[table]`, not `# prose`.
+///
+/// Where a key stands twice after that, the later line wins, as when somebody edits by hand.
+fn uncommented(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => setting,
+            _ => line,
+        })
+        .collect();
+    let key = |line: &str| line.split_once(" = ").map(|(key, _)| key.to_owned());
+    let kept = lines.iter().enumerate().filter(|(index, line)| {
+        let rest = lines[index + 1..].iter().take_while(|line| !line.starts_with('['));
+        key(line).is_none() || rest.filter_map(|later| key(later)).all(|later| Some(later) != key(line))
+    });
+    kept.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+fn keys() -> Vec<FoundKey> {
+    ["ber1", "fra1", "laptop"].iter().zip(1..).map(|(name, byte)| key(name, byte)).collect()
+}
+
+#[test]
+fn the_shipped_host_file_changes_nothing() {
+    assert_eq!(host(&[layer("peerwatch.toml", HOST)], "fox").unwrap(), host(&[], "fox").unwrap());
+}
+
+#[test]
+fn the_shipped_host_file_shows_what_can_be_set() {
+    let host = host(&[layer("peerwatch.toml", &uncommented(HOST))], "fox").unwrap_or_else(|error| panic!("{error:#}"));
+    assert_eq!((host.name.as_str(), &host.networks[..]), ("ber1", &["home".to_owned()][..]));
+    assert!(host.mail.is_some_and(|mail| mail.user.is_some() && mail.password_file.is_some()));
+}
+
+#[test]
+fn the_shipped_network_file_is_a_network() {
+    for text in [NETWORK.to_owned(), uncommented(NETWORK)] {
+        let (network, remarks) =
+            network("home", &layer("network.toml", &text), &keys()).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+        assert_eq!(remarks, Vec::<String>::new());
+        assert_eq!((network.roster.len(), network.channels.len()), (3, 1));
+        assert_eq!(network.targets.iter().filter(|target| !target.reference).count(), 3);
+    }
+}
+
+#[test]
+fn commented_settings_of_the_network_file_are_the_defaults() {
+    let read = |text: &str| network("home", &layer("network.toml", text), &keys()).unwrap().0;
+    let (plain, mut full) = (read(NETWORK), read(&uncommented(NETWORK)));
+    assert_eq!((plain.split, plain.lease, plain.journal_size), (full.split, full.lease, full.journal_size));
+    assert_eq!(plain.channels, full.channels);
+    full.targets.retain(|target| !target.reference);
+    for (plain, full) in plain.targets.iter().zip(&full.targets) {
+        assert_eq!((plain.interval, plain.timeout, plain.confirm, plain.quorum), (full.interval, full.timeout, full.confirm, full.quorum));
+        assert_eq!(plain.watchers, full.watchers);
+    }
+}
