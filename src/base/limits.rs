@@ -37,6 +37,30 @@ pub const LINK_QUEUE: usize = 256;
 /// Probes at work at once on one node; the next wait.
 pub const PROBES: usize = 512;
 
+/// ICMP looks at work at once. They share one socket, so they are bound only by its 65,536 sequence numbers.
+pub const ECHOES: usize = 8192;
+
+/// Name lookups at once. Each holds a thread, for as long as a dead name server lets it wait.
+pub const LOOKUPS: usize = 64;
+
+/// Addresses of one name that a probe tries, so that each has a fair share of the timeout.
+pub const ADDRESSES: usize = 8;
+
+/// Redirects that an HTTP probe follows; browsers follow 20, health checks need one or two.
+pub const REDIRECTS: usize = 5;
+
+/// Bytes of the head of an HTTP answer that a probe reads; servers themselves accept 8 to 64 KiB.
+pub const HTTP_HEAD: usize = 64 * 1024;
+
+/// Bytes of a compiled regular expression; beyond it the expression is refused. A banner needs a hundredth.
+pub const EXPRESSION: usize = 1024 * 1024;
+
+/// Bytes of a file about this host (`resolv.conf`, `os-release`, the routes) that are read.
+pub const HOST_FILE: u64 = 1024 * 1024;
+
+/// Name servers that are taken from this host; the C library itself uses three.
+pub const NAME_SERVERS: usize = 8;
+
 /// Bytes of an HTTP body that a probe reads.
 pub const BODY: usize = 1024 * 1024;
 
