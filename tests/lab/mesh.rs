@@ -156,6 +156,30 @@ fn a_killed_node_loses_and_forks_nothing() {
     }
 }
 
+#[test]
+fn a_lost_journal_comes_back_from_the_others() {
+    let Some(trio) = Trio::running("a_lost_journal_comes_back_from_the_others") else { return };
+    trio.gate.stop();
+    for host in trio.hosts() {
+        Trio::shown(host, "gate", "down");
+    }
+    let before = Trio::agreed(&trio.hosts());
+    trio.a.end(Signal::SIGKILL);
+    for entry in fs::read_dir(trio.a.state().join("home")).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("journal.db") {
+            fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    trio.a.start();
+    until("a is back, in a new life", secs(60), || {
+        let records = trio.b.picture()?.records();
+        holds(lives(&records, "a") == 2, || format!("{records:?}"))
+    });
+    let after = Trio::agreed(&trio.hosts());
+    nothing_lost(&before, &after);
+    assert_eq!(after.incidents.keys().collect::<Vec<_>>(), ["gate#1"], "the outage is still the same one");
+}
+
 /// Every chain is at least as long as before.
 #[track_caller]
 fn nothing_lost(before: &Records, after: &Records) {

@@ -123,6 +123,56 @@ fn a_strangers_key_is_refused_and_named_at_a_bounded_rate() {
     assert_eq!(present, ["a".to_owned(), "b".to_owned()].into(), "the stranger is not let in");
 }
 
+#[test]
+fn noise_on_the_mesh_port_disturbs_nobody() {
+    let Some(trio) = Trio::running("noise_on_the_mesh_port_disturbs_nobody") else { return };
+    let before = trio.a.log().lines().count();
+    let script = NOISE.replace("ADDRESS", &trio.a.place.v4);
+    let said = trio.services.run("/usr/bin/python3", &["-I", "-c", &script]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    trio.all_well();
+    let lines = trio.a.log().lines().count() - before;
+    assert!(lines <= 60, "{lines} lines for 300 bad connections");
+    // The flood came from another host: nodes still get through at once.
+    trio.b.end(Signal::SIGTERM);
+    trio.b.start();
+    trio.all_well();
+}
+
+/// Random bytes, a torn TLS record, a frame of four gigabytes, a stranger's handshake, and many who say nothing.
+const NOISE: &str = r#"
+import os, socket, ssl
+def connect():
+    return socket.create_connection(("ADDRESS", 9630), timeout=5)
+silent = []
+for n in range(100):
+    for what in (os.urandom(4096), b"\x16\x03\x01\xff\xff\x01\x00", b"\xff\xff\xff\xff\x00" * 100):
+        try:
+            s = connect(); s.sendall(what)
+            if n % 2: s.close()
+            else: silent.append(s)
+        except OSError: pass
+context = ssl.create_default_context()
+context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+context.set_alpn_protocols(["peerwatch/1/0000000000000000"])
+try: context.wrap_socket(connect()); print("a stranger was let in"); raise SystemExit(1)
+except OSError: pass
+"#;
+
+#[test]
+fn a_journal_from_a_newer_version_is_refused_and_left_alone() {
+    let Some(trio) = Trio::running("a_journal_from_a_newer_version_is_refused_and_left_alone") else { return };
+    trio.a.end(Signal::SIGTERM);
+    let journal = trio.a.state().join("home/journal.db");
+    let script = format!("import sqlite3\nwith sqlite3.connect('{}') as c: c.execute('pragma user_version = 9999')", journal.display());
+    must("/usr/bin/python3", &["-I", "-c", &script]);
+    let before = fs::read(&journal).unwrap();
+    let said = run(&trio.a.peerwatchd(), secs(20));
+    assert!(!matches!(said.code, None | Some(0 | 124)), "it must be refused: {said:?}");
+    assert!(said.err.contains("journal.db") && said.err.contains("newer"), "{}", said.err);
+    assert!(before == fs::read(&journal).unwrap(), "the file was changed");
+}
+
 /// Log lines that tell of a refusal and name this address.
 fn refusals(log: &str, address: &str) -> usize {
     let speaks = |line: &str| ["refused", "stranger", "not in the roster", "unknown key"].iter().any(|word| line.contains(word));
