@@ -5,6 +5,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 
+use crate::host::Host;
 use crate::picture::Records;
 use crate::trio::Trio;
 use crate::wait::{holds, secs, until};
@@ -89,7 +90,7 @@ fn links_that_lose_packets_still_agree() {
     }
     // Probes lose packets too, so standings may move; the closed incident may not.
     until("all have closed the incident", secs(60), || {
-        let pictures: Vec<_> = trio.hosts().into_iter().map(|host| host.picture()).collect::<Result<_, _>>()?;
+        let pictures: Vec<_> = trio.hosts().into_iter().map(Host::picture).collect::<Result<_, _>>()?;
         holds(pictures.iter().all(|picture| picture.incident("gate#1")["open"] == false), || {
             format!("{:?}", pictures.iter().map(|picture| picture.incident("gate#1").clone()).collect::<Vec<_>>())
         })

@@ -144,7 +144,8 @@ impl Place {
             return true;
         }
         self.nft(&format!(
-            "table inet lossy {{\n chain out {{ type filter hook output priority 0\n oifname \"eth0\" numgen random mod 100 < {loss_percent} drop\n }}\n}}\n"
+            "table inet lossy {{\n chain out {{ type filter hook output priority 0\n \
+             oifname \"eth0\" numgen random mod 100 < {loss_percent} drop\n }}\n}}\n"
         ));
         false
     }
