@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::files::Definition;
-use crate::picture::Picture;
+use crate::picture::{Picture, rows};
 use crate::trio::Trio;
 use crate::wait::{holds, secs, until};
 
@@ -16,18 +16,18 @@ fn a_ping_has_a_row_for_each_vantage_point() {
         let row = said.out.lines().find(|line| line.split_whitespace().next() == Some(node));
         assert!(row.is_some_and(|row| row.contains("ms")), "a row for {node}:\n{}", said.out);
     }
-    let rows = trio.b.ctl_json(&["ping", "--json", &trio.services.v6]).unwrap();
-    let rows = rows.as_array().expect("a list of rows");
+    let said = trio.b.ctl_json(&["ping", "--json", &trio.services.v6]).unwrap();
+    let rows = rows(&said, "answers");
     assert_eq!(rows.len(), 3, "{rows:?}");
     assert!(rows.iter().all(|row| row["answered"] == true && 0 < row["received"].as_u64().unwrap_or(0)), "{rows:?}");
 
     // Who does not answer has a row too.
     trio.c.signal(Signal::SIGSTOP);
-    let rows = trio.b.ctl_json(&["ping", "--json", &trio.services.v4]);
+    let said = trio.b.ctl_json(&["ping", "--json", &trio.services.v4]);
     trio.c.signal(Signal::SIGCONT);
-    let rows = rows.unwrap();
-    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["node"] == "c")).cloned().unwrap_or_default();
-    assert_eq!(row["answered"], false, "{rows}");
+    let answers = crate::picture::rows(&said.unwrap(), "answers");
+    let silent = answers.iter().find(|row| row["node"] == "c").cloned().unwrap_or_default();
+    assert_eq!(silent["answered"], false, "{answers:?}");
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn tables_and_json_tell_the_same() {
     Trio::shown(&trio.a, "gate", "down");
     until("the incident is listed", secs(30), || {
         let listed = trio.a.ctl_json(&["incidents", "--json"])?;
-        holds(listed[0]["id"] == "gate#1", || format!("{listed}"))
+        holds(rows(&listed, "incidents").iter().any(|row| row["id"] == "gate#1"), || format!("{listed}"))
     });
     let table = |verb: &str| {
         let said = trio.a.ctl(&[verb]);
@@ -46,13 +46,14 @@ fn tables_and_json_tell_the_same() {
         said.out
     };
     let nodes = trio.a.ctl_json(&["nodes", "--json"]).unwrap();
-    for node in nodes.as_array().expect("a list of nodes") {
+    assert_eq!(rows(&nodes, "nodes").len(), 3, "{nodes}");
+    for node in rows(&nodes, "nodes") {
         assert!(table("nodes").contains(node["name"].as_str().expect("a name")), "{node}");
     }
     let targets = trio.a.ctl_json(&["targets", "--json"]).unwrap();
     let shown = table("targets");
     for target in Definition::TARGETS {
-        let row = targets.as_array().and_then(|rows| rows.iter().find(|row| row["name"] == target)).cloned().unwrap_or_default();
+        let row = rows(&targets, "targets").into_iter().find(|row| row["name"] == target).unwrap_or_default();
         let line = shown.lines().find(|line| line.contains(target)).unwrap_or_default();
         assert!(line.contains(row["standing"].as_str().expect("a standing")), "{target}: {row}\n{shown}");
     }

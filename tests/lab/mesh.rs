@@ -6,7 +6,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 
 use crate::host::Host;
-use crate::picture::Records;
+use crate::picture::{Records, only};
 use crate::trio::Trio;
 use crate::wait::{holds, secs, until};
 
@@ -20,6 +20,7 @@ fn three_hosts_link_and_watch_each_other() {
             holds(others.iter().all(|other| picture.linked(&host.name, other)), || format!("{}", picture.node(&host.name)))
         });
         let status = host.ctl_json(&["status", "--json"]).unwrap();
+        let status = only(&status);
         assert_eq!(status["me"], host.name.as_str(), "{status}");
         assert_eq!(status["node_counts"]["alive"], 3, "{status}");
         assert_eq!(status["worst"], "up", "{status}");

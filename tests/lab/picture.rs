@@ -104,6 +104,22 @@ impl Picture {
     }
 }
 
+/// The rows of a list that `peerwatchctl` prints, whether bare or under its name; several networks make
+/// a list of lists, of which the lab has one.
+pub(crate) fn rows(value: &Value, name: &str) -> Vec<Value> {
+    match value {
+        Value::Object(fields) => fields.get(name).map(|inner| rows(inner, name)).unwrap_or_default(),
+        Value::Array(items) if items.len() == 1 && items[0].get(name).is_some() => rows(&items[0], name),
+        Value::Array(items) => items.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The one network's part of what `peerwatchctl` prints.
+pub(crate) fn only(value: &Value) -> &Value {
+    value.as_array().and_then(|items| items.first()).unwrap_or(value)
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().into()
 }
