@@ -192,7 +192,7 @@ pub const NAME: usize = 63;
 pub const TEXT: usize = 2048;
 
 /// Addresses of one node; each is dialled in turn, so more would only delay a link; wild guess.
-pub const ADDRESSES: usize = 16;
+pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
@@ -268,3 +268,6 @@ pub const WEB_INCIDENTS: usize = 50;
 
 /// Lines of detail (links of a node, heads) where hundreds would help nobody.
 pub const WEB_LINES: usize = 64;
+
+/// Samples put aside while the database cannot be written: an hour of a hundred targets.
+pub const SAMPLES_ASIDE: usize = 12_000;
