@@ -190,7 +190,7 @@ impl Turns {
             }
         }
         out.clear();
-        if fault.is_final() {
+        if is_final(fault) {
             return Err(fault.to_string());
         }
         tracing::error!(network = self.name, "the journal cannot be written: {fault}; this node keeps watching and does not vote");
@@ -212,7 +212,7 @@ impl Turns {
                 self.node.retry();
                 Ok(())
             }
-            Err(fault) if fault.is_final() => Err(fault.to_string()),
+            Err(fault) if is_final(&fault) => Err(fault.to_string()),
             Err(fault) => {
                 let pause = (pause * 2).min(limits::COMMIT_RETRY_MOST);
                 between.retry = Some((now.mono + pause, pause));
@@ -256,4 +256,9 @@ impl Turns {
             self.view.send_replace(Arc::new(self.node.view(now)));
         }
     }
+}
+
+/// Whether trying again cannot help.
+const fn is_final(fault: &StoreFault) -> bool {
+    matches!(fault, StoreFault::Corrupt { .. } | StoreFault::Bug { .. })
 }
