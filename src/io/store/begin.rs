@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, 
 
 use crate::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, NodeId, TargetId};
 use crate::base::limits;
+use crate::base::outcome::clip;
 use crate::io::store::continuity::Continuity;
 use crate::io::store::{OpenError, Opening, Store, StoreFault, Tip, number};
 
@@ -171,11 +172,7 @@ fn sign(transaction: &Transaction<'_>, network: NetworkId, me: NodeId) -> rusqli
 fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let verdict: String =
         connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|error| StoreFault::of(path, &error))?;
-    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.into(), detail: one_line(&verdict) }) }
-}
-
-fn one_line(text: &str) -> String {
-    crate::base::outcome::clip(text.to_owned())
+    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.into(), detail: clip(verdict) }) }
 }
 
 impl Store {
@@ -200,9 +197,6 @@ impl Store {
         let Some(claim) = self.continuity.claim() else { return Ok(false) };
         let own = self.chains.iter().find(|(chain, _)| chain.author == self.me && claim.is_of(chain));
         let Some((_, tip)) = own else { return Ok(false) };
-        if tip.sequence < claim.sequence {
-            return Ok(false);
-        }
         let found: Option<[u8; 32]> = self
             .connection
             .query_row("SELECT hash FROM entry WHERE chain = ?1 AND sequence = ?2", (tip.id, number(claim.sequence)), |row| row.get(0))
