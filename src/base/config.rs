@@ -20,6 +20,7 @@ mod roster;
 mod source;
 mod target;
 mod value;
+mod wording;
 
 #[cfg(test)]
 mod tests;

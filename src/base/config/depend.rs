@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use crate::base::config::ConfigError;
 use crate::base::config::fragment::{Entries, Target as Fragment};
 use crate::base::config::roster::Roster;
-use crate::base::config::source::{Source, nearest};
+use crate::base::config::source::Source;
 use crate::base::config::value::{list, short};
+use crate::base::config::wording::nearest;
 use crate::base::id::TargetId;
 use crate::base::limits;
 use crate::base::target::Target;
@@ -34,7 +35,7 @@ pub(super) fn fill<'a>(
                         return Ok(TargetId(name.clone()));
                     }
                     let remedy = match name.strip_prefix("node:") {
-                        Some(node) => roster.nearest(node),
+                        Some(node) => roster.nearest("node:", node),
                         None if roster.lists(name) => format!("write \"node:{name}\" for the node of that name"),
                         None => nearest(name, &names.keys().map(String::as_str).collect::<Vec<_>>()),
                     };
@@ -48,8 +49,13 @@ pub(super) fn fill<'a>(
         None => Ok(()),
         Some(indices) => {
             let names: Vec<&str> = indices.iter().chain(indices.first()).map(|index| targets[*index].id.0.as_str()).collect();
-            let what = format!("{} depend on each other in a circle", names.join(" -> "));
-            let remedy = "take one of them out of depends; nobody would ever be told of any of them";
+            let (what, remedy) = match &names[..] {
+                [name, _] => (format!("{name} depends on itself"), "take it out; otherwise nobody would ever be told of it"),
+                _ => (
+                    format!("these depend on each other in a circle: {}", names.join(" -> ")),
+                    "take one of them out; otherwise nobody would ever be told of any",
+                ),
+            };
             Err(match &entries[indices[0]].get_ref().0.depends {
                 Some(depends) => source.at(depends).fault(what, remedy),
                 None => source.fault_of_file(what, remedy),

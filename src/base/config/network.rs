@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use crate::base::config::fragment::{Journal, NetworkFile, Notify, NotifyMail, Table};
+use crate::base::config::fragment::{Entries, Journal, NetworkFile, Notify, NotifyMail, Table};
 use crate::base::config::roster::Roster;
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::target::{self, Habits};
@@ -30,7 +30,7 @@ pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(
     let id = id(source, &file)?;
     let mut roster = Roster::read(source, &file.node, keys)?;
     let split = source.read_if(file.split.as_ref(), |text| split(&text, &roster))?.unwrap_or_default();
-    let habits = Habits::read(source, &file.defaults.0, &mut roster)?;
+    let habits = Habits::read(source, &file.defaults.0, &roster)?;
     let targets = targets(source, &file, &habits, &mut roster)?;
     let Table(Journal { size }) = &file.journal;
     let mut network = Network {
@@ -84,8 +84,7 @@ fn targets<'a>(source: Source<'a>, file: &'a NetworkFile, habits: &Habits, roste
         }
         let target = target::read(source, entry, habits, roster)?;
         if !names.insert(target.id.clone()) {
-            let what = format!("a target \"{}\" stands further up", target.id);
-            return Err(name_or_entry(source, entry.get_ref().0.name.as_ref(), entry, what));
+            return Err(twins(source, "target", &file.target, |target| target.name.as_ref(), &target.id.0));
         }
         targets.push(target);
     }
@@ -104,8 +103,7 @@ fn channels<'a>(source: Source<'a>, file: &'a NetworkFile) -> Result<Vec<Channel
         }
         let channel = channel(source, entry)?;
         if channels.iter().any(|known| known.name == channel.name) {
-            let what = format!("a [[notify]] \"{}\" stands further up", channel.name);
-            return Err(name_or_entry(source, entry.get_ref().0.name.as_ref(), entry, what));
+            return Err(twins(source, "[[notify]]", &file.notify, |notify| notify.name.as_ref(), &channel.name));
         }
         channels.push(channel);
     }
@@ -120,7 +118,7 @@ fn channel<'a>(source: Source<'a>, entry: &'a Spanned<Table<Notify>>) -> Result<
     let name = source.at(name).name()?;
     let Some(mail) = mail else {
         let remedy = "add mail = { to = [\"ops@example.org\"], from = \"peerwatch@example.org\" }";
-        return Err(source.at(entry).fault("this [[notify]] says not how to tell", remedy));
+        return Err(source.at(entry).fault("it is not said how to tell", remedy));
     };
     let phases = [Phase::Down, Phase::Up, Phase::Degraded];
     let on = source.read_if(on.as_ref(), |whole| {
@@ -145,8 +143,15 @@ fn way<'a>(source: Source<'a>, mail: &'a Spanned<Table<NotifyMail>>) -> Result<W
     })
 }
 
-/// A fault of the entry's name, which is the place to see in the file.
-fn name_or_entry<'a, T>(source: Source<'a>, name: Option<&'a Spanned<String>>, entry: &'a Spanned<T>, what: String) -> ConfigError {
-    let remedy = "remove one of the two, or rename it";
-    name.map_or_else(|| source.at(entry).fault(&*what, remedy), |name| source.at(name).fault(&*what, remedy))
+/// The fault of the first two entries that are called `name`.
+pub(super) fn twins<'a, T>(
+    source: Source<'a>,
+    kind: &str,
+    entries: &'a Entries<T>,
+    name_of: impl Fn(&'a T) -> Option<&'a Spanned<String>>,
+    name: &str,
+) -> ConfigError {
+    let mut twins = entries.iter().filter_map(|entry| name_of(&entry.get_ref().0)).filter(|known| known.get_ref() == name);
+    let (first, second) = twins.next().zip(twins.next()).expect("BUG! called for a name that stands twice");
+    source.fault_of_twins(kind, first, second)
 }

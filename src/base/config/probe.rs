@@ -10,19 +10,20 @@ use crate::base::limits;
 use crate::base::target::{Http, Icmp, Probe, StatusSet, Tcp};
 use crate::base::time::Span;
 
-/// Reads the one probe of a target.
-pub(super) fn read<'a>(source: Source<'a>, entry: &'a Spanned<Table<Fragment>>) -> Result<Probe, ConfigError> {
+/// Reads the one probe of a target, which is given up after `timeout`.
+pub(super) fn read<'a>(source: Source<'a>, entry: &'a Spanned<Table<Fragment>>, timeout: Span) -> Result<Probe, ConfigError> {
     match &entry.get_ref().0 {
-        Fragment { icmp: Some(table), tcp: None, http: None, .. } => read_icmp(source, table),
+        Fragment { icmp: Some(table), tcp: None, http: None, .. } => read_icmp(source, table, timeout),
         Fragment { icmp: None, tcp: Some(table), http: None, .. } => read_tcp(source, table),
         Fragment { icmp: None, tcp: None, http: Some(table), .. } => read_http(source, table),
         Fragment { icmp: None, tcp: None, http: None, .. } => Err(source.at(entry).fault(
-            "this target says not how to look at it",
+            "it is not said how to look at this target",
             "add one of icmp = { host = … }, tcp = { host = …, port = … }, http = { url = … }",
         )),
-        _ => Err(source
-            .at(entry)
-            .fault("this target is looked at in more than one way", "keep one of icmp, tcp and http, and make a target of each other")),
+        _ => Err(source.at(entry).fault(
+            "there is more than one way to look at this target",
+            "keep one of icmp, tcp and http, and make another target of each of the others",
+        )),
     }
 }
 
@@ -37,16 +38,20 @@ pub(super) fn get(url: String) -> Http {
     Http { url, method: "GET".to_owned(), headers: Vec::new(), status: StatusSet(vec![(200, 299)]), body: None, certificate_days: None }
 }
 
-fn read_icmp<'a>(source: Source<'a>, table: &'a Spanned<Table<IcmpTable>>) -> Result<Probe, ConfigError> {
+fn read_icmp<'a>(source: Source<'a>, table: &'a Spanned<Table<IcmpTable>>, timeout: Span) -> Result<Probe, ConfigError> {
     let Table(icmp) = table.get_ref();
     let host = source.at(required(source, table, icmp.host.as_ref(), "host = \"192.0.2.1\"")?).host()?;
     let usual = ping(&host);
-    Ok(Probe::Icmp(Icmp {
-        count: source.read_if(icmp.count.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.count),
-        gap: source.read_if(icmp.gap.as_ref(), |value| value.span(limits::PING_GAP_LEAST..=Span::secs(60)))?.unwrap_or(usual.gap),
-        size: source.read_if(icmp.size.as_ref(), |number| number.whole(16..=65_500))?.unwrap_or(usual.size),
-        host,
-    }))
+    let count = source.read_if(icmp.count.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.count);
+    let gap = source.read_if(icmp.gap.as_ref(), |value| value.span(limits::PING_GAP_LEAST..=Span::secs(60)))?.unwrap_or(usual.gap);
+    let size = source.read_if(icmp.size.as_ref(), |number| number.whole(16..=65_500))?.unwrap_or(usual.size);
+    // Packets that leave after the time is up would all count as lost.
+    let sending = gap * u64::from(count - 1);
+    if timeout <= sending {
+        let what = format!("{count} packets with a gap of {gap} take {sending}, and the timeout is {timeout}");
+        return Err(source.at(table).fault(what, "raise timeout, or lower count or gap"));
+    }
+    Ok(Probe::Icmp(Icmp { host, count, gap, size }))
 }
 
 fn read_tcp<'a>(source: Source<'a>, table: &'a Spanned<Table<TcpTable>>) -> Result<Probe, ConfigError> {

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::base::config::fragment::{Entries, Node};
-use crate::base::config::source::{Placed, Source, nearest};
+use crate::base::config::network::twins;
+use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{list, short};
+use crate::base::config::wording::nearest;
 use crate::base::config::{ConfigError, FoundKey, MESH_PORT};
 use crate::base::id::NodeId;
 use crate::base::limits;
@@ -43,7 +45,10 @@ impl Roster {
             let Some(name) = &entry.get_ref().0.name else {
                 return Err(source.at(entry).fault("this node has no name", "add name = \"ber1\""));
             };
-            roster.add(source, source.at(name), &entry.get_ref().0, keys)?;
+            if roster.listed.contains_key(name.get_ref()) {
+                return Err(twins(source, "node", entries, |node| node.name.as_ref(), name.get_ref()));
+            }
+            roster.add(source, &source.at(name), &entry.get_ref().0, keys)?;
         }
         if entries.is_empty() {
             roster.remarks.push("no node is listed: add a [[node]] with a name for every host, and its public key to keys/".to_owned());
@@ -58,11 +63,8 @@ impl Roster {
         Ok(roster)
     }
 
-    fn add<'a>(&mut self, source: Source<'a>, place: Placed<'a, String>, entry: &'a Node, keys: &[FoundKey]) -> Result<(), ConfigError> {
+    fn add<'a>(&mut self, source: Source<'a>, place: &Placed<'a, String>, entry: &'a Node, keys: &[FoundKey]) -> Result<(), ConfigError> {
         let name = place.name()?;
-        if self.listed.contains_key(&name) {
-            return Err(place.fault(format!("a node \"{name}\" stands further up"), "remove one of the two, or rename it"));
-        }
         let roles = [Role::Admin, Role::Member, Role::Observer].map(|role| (role.word(), role));
         let role = source.read_if(entry.role.as_ref(), |role| role.word(&roles))?.unwrap_or_default();
         let addresses = source.read_if(entry.address.as_ref(), |whole| {
@@ -104,9 +106,10 @@ impl Roster {
         self.listed.values().filter(|node| node.role.votes()).count()
     }
 
-    /// The remedy for a name that no node has.
-    pub(super) fn nearest(&self, name: &str) -> String {
-        nearest(name, &self.listed.keys().map(String::as_str).collect::<Vec<_>>())
+    /// The remedy for a name that no node has, with what stands before every name.
+    pub(super) fn nearest(&self, prefix: &str, name: &str) -> String {
+        let names: Vec<String> = self.listed.keys().map(|name| format!("{prefix}{name}")).collect();
+        nearest(&format!("{prefix}{name}"), &names.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The node that is to watch, by name: nothing for one that is left out.
@@ -115,7 +118,7 @@ impl Roster {
     /// What is wrong and the remedy.
     pub(super) fn watcher(&self, name: &str) -> Result<Option<NodeId>, (String, String)> {
         match self.listed.get(name) {
-            None => Err((format!("there is no node \"{}\"", short(name)), self.nearest(name))),
+            None => Err((format!("there is no node \"{}\"", short(name)), self.nearest("", name))),
             Some(node) if !node.role.votes() => Err((
                 format!("\"{name}\" is an observer, and an observer's judgement does not count"),
                 "name another node, or make it a member".to_owned(),

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use crate::base::config::{ConfigError, Excerpt, Layer, MAIL_CREDENTIAL};
+use crate::base::config::wording::{Found, elsewhere, in_words, nearest, refusal, unknown_key};
+use crate::base::config::{ConfigError, Excerpt, Layer};
 
 /// A file's name and text.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,13 @@ impl<'a> Source<'a> {
         value.map(|value| read(self.at(value))).transpose()
     }
 
+    /// The fault of a name that stands for two things of one kind.
+    pub(super) fn fault_of_twins(self, kind: &str, first: &Spanned<String>, second: &'a Spanned<String>) -> ConfigError {
+        let line = self.line(first.span().start);
+        let what = format!("there is a {kind} of this name in line {line} already");
+        self.at(second).fault(what, "remove one of the two, or rename it")
+    }
+
     /// A fault of the file as a whole.
     pub(super) fn fault_of_file(self, what: impl Into<String>, remedy: impl Into<String>) -> ConfigError {
         ConfigError {
@@ -86,12 +94,17 @@ impl<'a> Source<'a> {
             Excerpt { line: line.replace('\t', " "), column: self.text[begin..start].chars().count(), width: width.min(line.len()) };
         ConfigError {
             file: self.path.to_owned(),
-            line: Some(self.text[..start].matches('\n').count() + 1),
+            line: Some(self.line(start)),
             place,
             what: what.into(),
             remedy: remedy.into(),
             excerpt: (!secret && line.len() <= 200).then_some(excerpt),
         }
+    }
+
+    /// The line that holds the byte at `index`, counted from 1.
+    fn line(self, index: usize) -> usize {
+        self.text[..self.boundary(index)].matches('\n').count() + 1
     }
 
     /// The last character boundary at or before `index`.
@@ -122,8 +135,9 @@ impl<'a> Source<'a> {
         let message = error.message();
         if let Some((key, known)) = unknown_key(message) {
             let mut path = self.path_to(span.start).unwrap_or_default();
-            path.pop();
-            return self.located(span, describe(&path), format!("unknown key \"{key}\""), nearest(key, &known));
+            while path.pop().is_some_and(|step| matches!(step, Step::Entry(..))) {}
+            let remedy = elsewhere(key, path.is_empty()).map_or_else(|| nearest(key, &known), str::to_owned);
+            return self.located(span, describe(&path), format!("unknown key \"{key}\""), remedy);
         }
         match message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
             Some((found, "a sequence")) if found == "map" && self.text[self.boundary(span.start)..].starts_with('[') => {
@@ -135,8 +149,11 @@ impl<'a> Source<'a> {
                 self.fault(span.clone(), "there is only one of these", format!("write its header in single brackets: {header}"))
             }
             Some((found, wanted)) => {
-                let (wanted, example) = wanted_in_words(wanted);
-                self.fault(span, format!("{} is not {wanted}", found_in_words(found)), format!("write {example}"))
+                let path = self.path_to(span.start).unwrap_or_default();
+                let key = path.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
+                let found = Found::of(found);
+                let remedy = found.remedy(wanted, key.unwrap_or_default());
+                self.located(span, describe(&path), format!("{} is not {}", found.words, in_words(wanted)), remedy)
             }
             None => self.fault(span, message.to_owned(), "see the manual page of this file"),
         }
@@ -161,7 +178,7 @@ impl<T> Placed<'_, T> {
 #[derive(Debug)]
 enum Step {
     Key(String),
-    /// An entry of a list, and its name if it is a table that has one.
+    /// A table in a list, by its number from 0, and its name if it has one.
     Entry(usize, Option<String>),
 }
 
@@ -171,15 +188,17 @@ enum Step {
 fn find(table: &DeTable<'_>, offset: usize, path: &mut Vec<Step>) -> bool {
     for (key, value) in table {
         path.push(Step::Key(key.get_ref().to_string()));
-        if key.span().contains(&offset) && !matches!(value.get_ref(), DeValue::Array(list) if list.iter().any(|e| e.get_ref().is_table())) {
+        if key.span().contains(&offset)
+            && !value.get_ref().as_array().is_some_and(|list| list.iter().any(|entry| entry.get_ref().is_table()))
+        {
             return true;
         }
         let inside = match value.get_ref() {
             DeValue::Table(inner) => find(inner, offset, path),
             DeValue::Array(list) => list.iter().enumerate().any(|(index, entry)| {
-                let table = entry.get_ref().as_table();
-                path.push(Step::Entry(index, table.and_then(name_of)));
-                let found = table.is_some_and(|inner| find(inner, offset, path)) || entry.span().contains(&offset);
+                let Some(inner) = entry.get_ref().as_table() else { return entry.span().contains(&offset) };
+                path.push(Step::Entry(index, name_of(inner)));
+                let found = find(inner, offset, path) || entry.span().contains(&offset);
                 if !found {
                     path.pop();
                 }
@@ -199,7 +218,7 @@ fn name_of(table: &DeTable<'_>) -> Option<String> {
     table.get("name").and_then(|name| name.get_ref().as_str()).map(str::to_owned)
 }
 
-/// `target "shop", http.status`.
+/// `target "shop", http.status`; what a table's name is wrong about is the table.
 fn describe(path: &[Step]) -> String {
     let (mut head, mut keys) = (String::new(), Vec::<&str>::new());
     for (index, step) in path.iter().enumerate() {
@@ -215,10 +234,10 @@ fn describe(path: &[Step]) -> String {
             Step::Entry(..) => {}
         }
     }
-    match (head.is_empty(), keys.is_empty()) {
-        (true, _) => keys.join("."),
-        (false, true) => head,
-        (false, false) => format!("{head}, {}", keys.join(".")),
+    match &keys[..] {
+        _ if head.is_empty() => keys.join("."),
+        [] | ["name"] => head,
+        _ => format!("{head}, {}", keys.join(".")),
     }
 }
 
@@ -235,77 +254,4 @@ fn refused(table: &DeTable<'_>, path: &mut Vec<String>) -> Option<(Range<usize>,
         path.pop();
         found
     })
-}
-
-fn refusal(path: &[&str]) -> Option<(&'static str, String)> {
-    let last = path.last().copied().unwrap_or_default().to_ascii_lowercase();
-    if matches!(last.as_str(), "password" | "passwd" | "passphrase" | "smtp-password" | "smtp_password") {
-        let remedy = format!(
-            "remove it, and put the password into the credential {MAIL_CREDENTIAL} or alone into a file that password-file in [mail] names"
-        );
-        return Some(("a configuration file holds no passwords", remedy));
-    }
-    if matches!(last.as_str(), "authorization" | "proxy-authorization" | "cookie") && path.contains(&"headers") {
-        let remedy = "remove it, and watch a page that needs no login; credentials of probes are not supported by this version";
-        return Some(("a configuration file holds no credentials", remedy.to_owned()));
-    }
-    let remedy = match path {
-        ["maintenance"] => "remove it, or write # before each of its lines",
-        ["network", "git"] => "put network.toml and keys/ into the directory networks/ beside this file and give its name alone",
-        ["target", _, "secret"] => "remove it, and watch a page that needs no login",
-        _ => return None,
-    };
-    Some(("this is not supported by this version", remedy.to_owned()))
-}
-
-/// From "unknown field `x`, expected one of `a`, `b`": the key and the known ones.
-fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let (key, rest) = message.strip_prefix("unknown field `")?.split_once('`')?;
-    Some((key, rest.split('`').skip(1).step_by(2).collect()))
-}
-
-/// The remedy for a word that is none of `known`: the one that was probably meant, or all of them.
-pub(super) fn nearest(word: &str, known: &[&str]) -> String {
-    let close = |known: &&&str| {
-        let distance = strsim::osa_distance(&word.to_ascii_lowercase(), known);
-        (distance <= (known.len() / 3).max(1)).then_some(distance)
-    };
-    let alike = || {
-        known
-            .iter()
-            .map(|known| (strsim::jaro_winkler(word, known), known))
-            .filter(|(likeness, _)| 0.85 < *likeness)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, known)| known)
-    };
-    let best = known.iter().filter_map(|word| close(&word).map(|distance| (distance, word))).min().map(|(_, word)| word);
-    match best.or_else(alike) {
-        Some(best) => format!("did you mean \"{best}\"?"),
-        None => format!("known here: {}", known.join(", ")),
-    }
-}
-
-/// What serde calls a kind of value, in words, and an example.
-fn wanted_in_words(wanted: &str) -> (&str, &str) {
-    match wanted {
-        "a string" => ("text", "it in quotes, as in \"ber1\""),
-        "a boolean" => ("true or false", "true or false, without quotes"),
-        "a sequence" => ("a list", "it in square brackets, as in [\"ber1\", \"fra1\"]"),
-        "i64" => ("a whole number", "digits without quotes, as in 3"),
-        "f64" => ("a number", "digits without quotes, as in 0.2"),
-        "a table" | "a map" => ("a table", "it in braces, as in { bad = 3, good = 2 }"),
-        other => (other, "what the manual page of this file says"),
-    }
-}
-
-fn found_in_words(found: &str) -> String {
-    let found = found.replace('`', "");
-    match found.split_once(' ') {
-        Some(("string", text)) => format!("the text {text}"),
-        Some(("integer" | "floating", number)) => format!("the number {}", number.trim_start_matches("point ")),
-        Some(("boolean", word)) => word.to_owned(),
-        _ if found == "map" => "a table".to_owned(),
-        _ if found == "sequence" => "a list".to_owned(),
-        _ => found,
-    }
 }

@@ -7,7 +7,7 @@ use crate::base::config::fragment::{Any, Confirm as ConfirmTable, Defaults, Degr
 use crate::base::config::probe;
 use crate::base::config::roster::{Roster, expected};
 use crate::base::config::source::{Placed, Source};
-use crate::base::config::value::{kind, short};
+use crate::base::config::value::{short, shown};
 use crate::base::id::{NodeId, TargetId};
 use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, TIMEOUT_LEAST};
 use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
@@ -35,43 +35,47 @@ impl Default for Habits {
     }
 }
 
+/// The keys that may stand in `[defaults]` as well as in a `[[target]]`.
+struct Said<'a> {
+    interval: Option<&'a Any>,
+    timeout: Option<&'a Any>,
+    confirm: Option<&'a Table<ConfirmTable>>,
+    watchers: Option<&'a Any>,
+    quorum: Option<&'a Any>,
+}
+
 impl Habits {
     /// Reads `[defaults]`.
-    pub(super) fn read<'a>(source: Source<'a>, defaults: &'a Defaults, roster: &mut Roster) -> Result<Self, ConfigError> {
+    pub(super) fn read<'a>(source: Source<'a>, defaults: &'a Defaults, roster: &Roster) -> Result<Self, ConfigError> {
         let Defaults { interval, timeout, confirm, watchers, quorum } = defaults;
-        let habits = Self::default();
-        habits.but(source, interval.as_ref(), timeout.as_ref(), confirm.as_ref(), watchers.as_ref(), quorum.as_ref(), roster)
+        let said = Said {
+            interval: interval.as_ref(),
+            timeout: timeout.as_ref(),
+            confirm: confirm.as_ref(),
+            watchers: watchers.as_ref(),
+            quorum: quorum.as_ref(),
+        };
+        Self::default().but(source, &said, roster)
     }
 
-    /// These habits but for what is said here.
+    /// These habits but for what is said.
     ///
-    /// A timeout that is not said here gives way to a shorter interval.
-    #[expect(clippy::too_many_arguments, reason = "the five keys that may stand in two kinds of table")]
-    fn but<'a>(
-        &self,
-        source: Source<'a>,
-        interval: Option<&'a Any>,
-        timeout: Option<&'a Any>,
-        confirm: Option<&'a Table<ConfirmTable>>,
-        watchers: Option<&'a Any>,
-        quorum: Option<&'a Any>,
-        roster: &mut Roster,
-    ) -> Result<Self, ConfigError> {
-        let interval = source.read_if(interval, |value| value.span(INTERVAL_LEAST..=INTERVAL_MOST))?.unwrap_or(self.interval);
-        let timeout = source.read_if(timeout, |value| {
+    /// A timeout that is not said gives way to a shorter interval that is.
+    fn but<'a>(&self, source: Source<'a>, said: &Said<'a>, roster: &Roster) -> Result<Self, ConfigError> {
+        let interval = source.read_if(said.interval, |value| value.span(INTERVAL_LEAST..=INTERVAL_MOST))?.unwrap_or(self.interval);
+        let timeout = source.read_if(said.timeout, |value| {
             let timeout = value.span(TIMEOUT_LEAST..=INTERVAL_MOST)?;
             if timeout <= interval {
                 return Ok(timeout);
             }
-            let what = format!("a timeout of {timeout} does not end before the next look, {interval} after the last");
-            Err(value.fault(what, "lower timeout or raise interval"))
+            Err(value.fault(format!("a look may take {timeout}, but the next begins after {interval}"), "lower timeout or raise interval"))
         })?;
         Ok(Self {
             interval,
             timeout: timeout.unwrap_or(self.timeout.min(interval)),
-            confirm: confirm.map_or(Ok(self.confirm), |Table(table)| read_confirm(source, table, self.confirm))?,
-            watchers: source.read_if(watchers, |value| read_watchers(&value, roster))?.unwrap_or_else(|| self.watchers.clone()),
-            quorum: source.read_if(quorum, |value| read_quorum(&value))?.unwrap_or(self.quorum),
+            confirm: said.confirm.map_or(Ok(self.confirm), |Table(table)| read_confirm(source, table, self.confirm))?,
+            watchers: source.read_if(said.watchers, |value| read_watchers(&value, roster))?.unwrap_or_else(|| self.watchers.clone()),
+            quorum: source.read_if(said.quorum, |value| read_quorum(&value))?.unwrap_or(self.quorum),
         })
     }
 }
@@ -89,14 +93,18 @@ pub(super) fn read<'a>(
     };
     let name = source.at(name).name()?;
     let Fragment { interval, timeout, confirm, watchers, quorum, .. } = fragment;
-    let habits = habits.but(source, interval.as_ref(), timeout.as_ref(), confirm.as_ref(), watchers.as_ref(), quorum.as_ref(), roster)?;
+    let said = Said {
+        interval: interval.as_ref(),
+        timeout: timeout.as_ref(),
+        confirm: confirm.as_ref(),
+        watchers: watchers.as_ref(),
+        quorum: quorum.as_ref(),
+    };
+    let habits = habits.but(source, &said, roster)?;
     if watchers.is_some() && habits.watchers == Watchers::Named(Vec::new()) {
         roster.remarks.push(format!("target {name} has no watcher, since all that it names are left out: its standing is unknown"));
     }
-    let probe = probe::read(source, entry)?;
-    if let Probe::Icmp(icmp) = &probe {
-        check_pings(&source.at(entry), icmp, habits.timeout)?;
-    }
+    let probe = probe::read(source, entry, habits.timeout)?;
     Ok(Target {
         group: source.read_if(fragment.group.as_ref(), |text| text.text())?,
         degraded: fragment.degraded.as_ref().map_or_else(|| Ok(Thresholds::default()), |Table(table)| read_degraded(source, table))?,
@@ -139,16 +147,6 @@ pub(super) fn node_template() -> Target {
     with_habits("", Probe::Node(NodeId([0; 32])), &habits)
 }
 
-/// Packets that leave after the time is up would all count as lost.
-fn check_pings(place: &Placed<'_, Table<Fragment>>, icmp: &Icmp, timeout: Span) -> Result<(), ConfigError> {
-    let sending = icmp.gap * u64::from(icmp.count - 1);
-    if sending < timeout {
-        return Ok(());
-    }
-    let what = format!("{} packets with a gap of {} take {sending}, and the timeout is {timeout}", icmp.count, icmp.gap);
-    Err(place.fault(what, "raise timeout, or lower count or gap"))
-}
-
 fn read_confirm<'a>(source: Source<'a>, table: &'a ConfirmTable, usual: Confirm) -> Result<Confirm, ConfigError> {
     Ok(Confirm {
         bad: source.read_if(table.bad.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.bad),
@@ -179,9 +177,8 @@ fn read_watchers(place: &Placed<'_, Value>, roster: &Roster) -> Result<Watchers,
         }
         Value::Array(names) => named(place, names, roster),
         other => {
-            let found = other.as_str().map_or_else(|| kind(other).to_owned(), |text| format!("\"{}\"", short(text)));
             let remedy = "write \"all\", a number, or a list of nodes, as in [\"ber1\", \"fra1\"]";
-            Err(place.fault(format!("{found} says not who is to watch"), remedy))
+            Err(place.fault(format!("{} does not say who is to watch", shown(other)), remedy))
         }
     }
 }
@@ -191,7 +188,7 @@ fn named(place: &Placed<'_, Value>, names: &[Value], roster: &Roster) -> Result<
     for (index, name) in names.iter().enumerate() {
         let Some(text) = name.as_str() else {
             return Err(
-                place.fault(format!("{} is not the name of a node", kind(name)), "write names in quotes, as in [\"ber1\", \"fra1\"]")
+                place.fault(format!("{} is not the name of a node", shown(name)), "write names in quotes, as in [\"ber1\", \"fra1\"]")
             );
         };
         if names[..index].contains(name) {
@@ -218,13 +215,8 @@ fn read_quorum(place: &Placed<'_, Value>) -> Result<Quorum, ConfigError> {
         _ => None,
     };
     known.ok_or_else(|| {
-        let found = match place.value {
-            Value::String(text) => format!("\"{}\"", short(text)),
-            Value::Integer(number) => number.to_string(),
-            other => kind(other).to_owned(),
-        };
         let remedy = format!("write \"any\", \"majority\", \"all\" or a number from 1 to {NODES}");
-        place.fault(format!("{found} says not how many watchers must agree"), remedy)
+        place.fault(format!("{} does not say how many watchers must agree", shown(place.value)), remedy)
     })
 }
 

@@ -9,7 +9,8 @@ use toml::{Spanned, Value};
 
 use crate::base::config::ConfigError;
 use crate::base::config::fragment::Text;
-use crate::base::config::source::{Placed, nearest};
+use crate::base::config::source::Placed;
+use crate::base::config::wording::nearest;
 use crate::base::limits;
 use crate::base::target::StatusSet;
 use crate::base::time::{Micros, Span};
@@ -98,7 +99,7 @@ impl Placed<'_, String> {
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ConfigError> {
         words.iter().find(|(word, _)| *word == self.value).map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(format!("\"{}\" is not one of {}", short(self.value), known.join(", ")), nearest(self.value, &known))
+            self.fault(format!("\"{}\" means nothing here", short(self.value)), nearest(self.value, &known))
         })
     }
 
@@ -276,7 +277,7 @@ impl Placed<'_, Value> {
         let text = match self.value {
             Value::String(text) => text.clone(),
             Value::Integer(number) => number.to_string(),
-            other => return Err(self.fault(format!("{} is no set of status codes", kind(other)), "write it as in \"200-299,404\"")),
+            other => return Err(self.fault(format!("{} is no set of status codes", shown(other)), "write it as in \"200-299,404\"")),
         };
         StatusSet::parse(&text).map_err(|sentence| self.fault_of_sentence(&sentence))
     }
@@ -287,7 +288,7 @@ impl Placed<'_, Value> {
             Value::Integer(number) => {
                 Err(self.fault(format!("{number} has no unit"), format!("write it in quotes and with its unit, as in {example}")))
             }
-            other => Err(self.fault(format!("{} stands where text belongs", kind(other)), format!("write it as in {example}"))),
+            other => Err(self.fault(format!("{} stands where text belongs", shown(other)), format!("write it as in {example}"))),
         }
     }
 }
@@ -317,15 +318,16 @@ pub(super) fn list<'a, T: PartialEq>(
     Ok(values)
 }
 
-/// What kind of value this is, for people.
-pub(super) fn kind(value: &Value) -> &'static str {
+/// A value as it was written, or what kind it is, for people.
+pub(super) fn shown(value: &Value) -> String {
     match value {
-        Value::String(_) => "text",
-        Value::Integer(_) | Value::Float(_) => "a number",
-        Value::Boolean(_) => "true or false",
-        Value::Datetime(_) => "a date",
-        Value::Array(_) => "a list",
-        Value::Table(_) => "a table",
+        Value::String(text) => format!("\"{}\"", short(text)),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        Value::Datetime(date) => date.to_string(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
     }
 }
 

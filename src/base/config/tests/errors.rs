@@ -79,12 +79,12 @@ fn unknown_keys_name_the_nearest() {
         &expect![[r#"
             network.toml:2: unknown key "spilt"; did you mean "split"?
             network.toml:2: unknown key "default"; did you mean "defaults"?
-            network.toml:2: targets: unknown key "targets"; did you mean "target"?
+            network.toml:2: unknown key "targets"; did you mean "target"?
             network.toml:4: target "t", icmp: unknown key "cuont"; did you mean "count"?
             network.toml:6: target "t", http: unknown key "certificate_days"; did you mean "certificate-days"?
             network.toml:3: target number 1: unknown key "timeuot"; did you mean "timeout"?
             network.toml:4: notify "n": unknown key "webhook"; known here: name, mail, on, group
-            network.toml:2: unknown key "confirm"; known here: id, split, reference, lease, defaults, journal, node, target, notify"#]],
+            network.toml:2: unknown key "confirm"; it belongs into [defaults] or into a [[target]]"#]],
     );
 }
 
@@ -109,21 +109,21 @@ fn values_of_the_wrong_kind() {
             "id = \"a\"\n[[node]]\nname = \"a\"\naddress = \"a:9630\"",
         ],
         &expect![[r#"
-            network.toml:1: id: the number 3 is not text; write it in quotes, as in "ber1"
-            network.toml:1: id: true is not text; write it in quotes, as in "ber1"
+            network.toml:1: id: the number 3 is not text; write it in quotes: "3"
+            network.toml:1: id: true is not text; write it in quotes: "true"
             network.toml:2: target: there may be several of these; write its header in double brackets: [[target]]
             network.toml:2: journal number 1: there is only one of these; write its header in single brackets: [journal]
-            network.toml:2: defaults: the number 3 is not a table; write it in braces, as in { bad = 3, good = 2 }
-            network.toml:2: reference: the text "9.9.9.9" is not a list; write it in square brackets, as in ["ber1", "fra1"]
-            network.toml:2: reference number 1: the number 9 is not text; write it in quotes, as in "ber1"
-            network.toml:4: target "t", icmp: the text "192.0.2.1" is not a table; write it in braces, as in { bad = 3, good = 2 }
-            network.toml:4: target "t", icmp: a list is not a table; write it in braces, as in { bad = 3, good = 2 }
+            network.toml:2: defaults: the number 3 is not a table; write [defaults] on a line of its own, and its keys below
+            network.toml:2: reference: the text "9.9.9.9" is not a list; write it as in reference = ["9.9.9.9", "gateway"]
+            network.toml:2: reference: the number 9 is not text; write it in quotes: "9"
+            network.toml:4: target "t", icmp: the text "192.0.2.1" is not a table; write it as in icmp = { host = "192.0.2.1" }
+            network.toml:4: target "t", icmp: a list is not a table; write it as in icmp = { host = "192.0.2.1" }
             network.toml:4: target "t", icmp.count: the text "3" is not a whole number; write digits without quotes, as in 3
             network.toml:4: target "t", icmp.count: the number 3.5 is not a whole number; write digits without quotes, as in 3
-            network.toml:4: target "t", icmp.count: the number 99999999999999999999 as i128 is not a whole number; write digits without quotes, as in 3
+            network.toml:4: target "t", icmp.count: the number 99999999999999999999 is not a whole number; write digits without quotes, as in 3
             network.toml:5: target "t", degraded.loss: the text "20%" is not a number; write digits without quotes, as in 0.2
-            network.toml:3: defaults.confirm: the number 3 is not a table; write it in braces, as in { bad = 3, good = 2 }
-            network.toml:4: node "a", address: the text "a:9630" is not a list; write it in square brackets, as in ["ber1", "fra1"]"#]],
+            network.toml:3: defaults.confirm: the number 3 is not a table; write it as in confirm = { bad = 3, good = 2 }
+            network.toml:4: node "a", address: the text "a:9630" is not a list; write it as in address = ["ber1.example.org:9630"]"#]],
     );
 }
 
@@ -132,9 +132,9 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
     check_host(
         &["[mail]\nserver = \"m.example.org\"\npassword = \"hunter2\"", "password = \"hunter2\"", "[mail]\nsmtp-password = \"hunter2\""],
         &expect![[r#"
-            0.toml:3: mail.password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password or alone into a file that password-file in [mail] names
-            0.toml:1: password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password or alone into a file that password-file in [mail] names
-            0.toml:2: mail.smtp-password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password or alone into a file that password-file in [mail] names"#]],
+            0.toml:3: mail.password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
+            0.toml:1: password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
+            0.toml:2: mail.smtp-password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names"#]],
     );
     check_targets(
         &[
@@ -144,7 +144,7 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
             "http = { url = \"http://x/\", secret = \"shop-login\" }",
         ],
         &expect![[r#"
-            network.toml:11: target "t", http.password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password or alone into a file that password-file in [mail] names
+            network.toml:11: target "t", http.password: a configuration file holds no passwords; remove it, and watch a page that needs no login; credentials of probes are not supported by this version
             network.toml:11: target "t", http.headers.Authorization: a configuration file holds no credentials; remove it, and watch a page that needs no login; credentials of probes are not supported by this version
             network.toml:11: target "t", http.url: this address holds a login; remove everything between // and @; addresses are shown to everybody
             network.toml:11: target "t", http.secret: this is not supported by this version; remove it, and watch a page that needs no login"#]],
@@ -157,10 +157,17 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused() {
-    check(&["id = \"a\"\n[[maintenance]]\nname = \"patch night\"\ntargets = [\"shop\"]"], &expect![[r#"network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#]]);
+    check(
+        &["id = \"a\"\n[[maintenance]]\nname = \"patch night\"\ntargets = [\"shop\"]"],
+        &expect![[
+            r#"network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#
+        ]],
+    );
     check_host(
         &["[[network]]\nname = \"home\"\ngit = { url = \"https://git.example.org/watch.git\", branch = \"main\" }"],
-        &expect![[r#"0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#]],
+        &expect![[
+            r#"0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#
+        ]],
     );
 }
 
@@ -193,13 +200,13 @@ fn faults_of_a_host() {
             0.toml:2: listen.mesh: "9630" is not an address and port; write it as in "[::]:9630" for every address of this host, or "127.0.0.1:9631" for this host alone
             0.toml:2: listen.web: "localhost:9631" is not an address and port; write it as in "[::]:9630" for every address of this host, or "127.0.0.1:9631" for this host alone
             0.toml:1: network number 1: this network has no name; add name = "home", the name of its directory below networks/
-            0.toml:2: network "../etc", name: "../etc" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
-            0.toml:2: network "local", name: "local" is the network that a host without any other is in by itself; choose another name, or remove this entry
-            0.toml:4: network "home", name: the network "home" stands here twice; keep one of the two
+            0.toml:2: network "../etc": "../etc" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
+            0.toml:2: network "local": "local" is the network that a host without any other is in by itself; choose another name, or remove this entry
+            0.toml:4: network "home": the network "home" stands here twice; keep one of the two
             0.toml:1: mail: no mail server is named; add server = "smtp.example.org:587", or remove this section
             0.toml:2: mail.server: "m.example.org:smtp" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
-            0.toml:3: mail.tls: "startls" is not one of starttls, tls, none; did you mean "starttls"?
-            0.toml:3: mail.tls: "ssl" is not one of starttls, tls, none; known here: starttls, tls, none
+            0.toml:3: mail.tls: "startls" means nothing here; did you mean "starttls"?
+            0.toml:3: mail.tls: "ssl" means nothing here; known here: starttls, tls, none
             0.toml:4: mail.user: with tls = "none" the password would cross the network for everybody to read; set tls to "starttls" or "tls", or remove user
             0.toml:4: mail.password-file: this path does not begin at /; write the whole path, as in "/etc/peerwatch/smtp-password"
             0.toml:3: mail.password-file: there is a password but no login name; add user = "…", or remove this line
@@ -240,21 +247,21 @@ fn faults_of_a_network() {
             network.toml: id is missing; add id = "home-…" at the top, with a few random letters, the same on every node
             network.toml:1: id: "" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
             network.toml:1: id: "local" is the id of the network that every host makes by itself; choose another
-            network.toml:2: split: "halves" is not one of each, majority; known here: each, majority
+            network.toml:2: split: "halves" means nothing here; known here: each, majority
             network.toml:2: split: of two nodes the majority is both, so when one fails the other tells nobody; write "each", or add a third node
             network.toml:2: lease: 1s is out of bounds; write a duration from 4s to 10m
             network.toml:2: lease: 60 has no unit; write it in quotes and with its unit, as in "30s"
             network.toml:2: lease: "60" is not a duration; write a number and a unit: ms, s, m, h or d, as in "30s"
             network.toml:2: lease: 1h is out of bounds; write a duration from 4s to 10m
-            network.toml:2: reference number 1: "http://9.9.9.9" is not a host name or address; write the host alone, without http:// and path
-            network.toml:2: reference number 2: "9.9.9.9" stands here twice; keep one of the two
+            network.toml:2: reference: "http://9.9.9.9" is not a host name or address; write the host alone, without http:// and path
+            network.toml:2: reference: "9.9.9.9" stands here twice; keep one of the two
             network.toml:3: journal.size: "2" is not a size; write a number and a unit (KiB, MiB, GiB, TiB, kB, MB, GB), as in "2GiB"
             network.toml:3: journal.size: 2000000000 has no unit; write it in quotes and with its unit, as in "2GiB"
             network.toml:3: journal.size: 1MiB is out of bounds; write a size from 16MiB to 4096GiB
-            network.toml:4: defaults.timeout: a timeout of 6s does not end before the next look, 5s after the last; lower timeout or raise interval
+            network.toml:4: defaults.timeout: a look may take 6s, but the next begins after 5s; lower timeout or raise interval
             network.toml:3: defaults.confirm.bad: 0 is out of bounds; write a number from 1 to 100
-            network.toml:3: defaults.watchers: "some" says not who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
-            network.toml:3: defaults.quorum: "most" says not how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096"#]],
+            network.toml:3: defaults.watchers: "some" does not say who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
+            network.toml:3: defaults.quorum: "most" does not say how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096"#]],
     );
 }
 
@@ -273,17 +280,17 @@ fn faults_of_nodes() {
         ],
         &expect![[r#"
             network.toml:2: node number 1: this node has no name; add name = "ber1"
-            network.toml:5: node "a", name: a node "a" stands further up; remove one of the two, or rename it
-            network.toml:4: node "a", role: "boss" is not one of admin, member, observer; known here: admin, member, observer
-            network.toml:4: node "a", expected: "never" is not one of always, sometimes; known here: always, sometimes
+            network.toml:5: node "a": there is a node of this name in line 3 already; remove one of the two, or rename it
+            network.toml:4: node "a", role: "boss" means nothing here; known here: admin, member, observer
+            network.toml:4: node "a", expected: "never" means nothing here; known here: always, sometimes
             network.toml:4: node "a", address: "http://a:9630" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "a:0" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "[a]:1" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
-            network.toml:3: node "node:a", name: "node:a" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit"#]],
+            network.toml:3: node "node:a": "node:a" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit"#]],
     );
     let twins = [key("a", 1), key("b", 1)];
     let error = read_network("id = \"x\"\n[[node]]\nname = \"a\"\n[[node]]\nname = \"b\"", &twins).unwrap_err();
-    expect![[r#"network.toml:5: node "b", name: keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
+    expect![[r#"network.toml:5: node "b": keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
 }
 
 #[test]
@@ -308,12 +315,12 @@ fn faults_of_targets() {
             &format!("{icmp}expected = \"maybe\""),
         ],
         &expect![[r#"
-            network.toml:9: target "t": this target says not how to look at it; add one of icmp = { host = … }, tcp = { host = …, port = … }, http = { url = … }
-            network.toml:9: target "t": this target is looked at in more than one way; keep one of icmp, tcp and http, and make a target of each other
-            network.toml:13: target "t", name: a target "t" stands further up; remove one of the two, or rename it
+            network.toml:9: target "t": it is not said how to look at this target; add one of icmp = { host = … }, tcp = { host = …, port = … }, http = { url = … }
+            network.toml:9: target "t": there is more than one way to look at this target; keep one of icmp, tcp and http, and make another target of each of the others
+            network.toml:13: target "t": there is a target of this name in line 10 already; remove one of the two, or rename it
             network.toml:12: target number 2: this target has no name; add name = "shop"
-            network.toml:13: target "node:a", name: "node:a" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
-            network.toml:13: target "t", timeout: a timeout of 3s does not end before the next look, 2s after the last; lower timeout or raise interval
+            network.toml:13: target "node:a": "node:a" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
+            network.toml:13: target "t", timeout: a look may take 3s, but the next begins after 2s; lower timeout or raise interval
             network.toml:12: target "t", interval: 100ms is out of bounds; write a duration from 200ms to 1d
             network.toml:12: target "t", interval: 30 has no unit; write it in quotes and with its unit, as in "30s"
             network.toml:12: target "t", group: this is empty; fill it in, or remove the line
@@ -322,7 +329,7 @@ fn faults_of_targets() {
             network.toml:12: target "t", degraded.loss: 20 is not a share; write a number above 0 and at most 1: 0.2 for one packet in five
             network.toml:12: target "t", degraded.rtt: 80 has no unit; write it in quotes and with its unit, as in "80ms"
             network.toml:12: target "t", degraded.rtt: "fast" is not a round-trip time; write it as in "80ms" or "500us"
-            network.toml:12: target "t", expected: "maybe" is not one of always, sometimes; known here: always, sometimes"#]],
+            network.toml:12: target "t", expected: "maybe" means nothing here; known here: always, sometimes"#]],
     );
 }
 
@@ -347,14 +354,14 @@ fn faults_of_watchers_and_quorums() {
             network.toml:12: target "t", watchers: this list is empty, so nobody would watch; name at least one node, or write "all"
             network.toml:12: target "t", watchers: 0 is no number of watchers; write a number from 1 to 4096, or "all"
             network.toml:12: target "t", watchers: nodes are named in a list; write it in square brackets: ["a"]
-            network.toml:12: target "t", watchers: "both" says not who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
+            network.toml:12: target "t", watchers: "both" does not say who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
             network.toml:12: target "t", watchers: there is no node "A"; did you mean "a"?
             network.toml:12: target "t", watchers: "a" stands here twice; keep one of the two
             network.toml:12: target "t", watchers: "o" is an observer, and an observer's judgement does not count; name another node, or make it a member
-            network.toml:12: target "t", watchers: a number is not the name of a node; write names in quotes, as in ["ber1", "fra1"]
-            network.toml:12: target "t", watchers: a table says not who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
-            network.toml:12: target "t", quorum: 0 says not how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096
-            network.toml:12: target "t", quorum: a number says not how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096"#]],
+            network.toml:12: target "t", watchers: 1 is not the name of a node; write names in quotes, as in ["ber1", "fra1"]
+            network.toml:12: target "t", watchers: a table does not say who is to watch; write "all", a number, or a list of nodes, as in ["ber1", "fra1"]
+            network.toml:12: target "t", quorum: 0 does not say how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096
+            network.toml:12: target "t", quorum: 0.5 does not say how many watchers must agree; write "any", "majority", "all" or a number from 1 to 4096"#]],
     );
 }
 
@@ -373,9 +380,9 @@ fn faults_of_dependencies() {
         &expect![[r#"
             network.toml:12: target "t", depends: there is no target "router"; did you mean "ruoter"?
             network.toml:12: target "t", depends: there is no target "a"; write "node:a" for the node of that name
-            network.toml:12: target "t", depends: there is no target "node:A"; did you mean "a"?
-            network.toml:12: target "t", depends: t -> t depend on each other in a circle; take one of them out of depends; nobody would ever be told of any of them
-            network.toml:19: target "q", depends: q -> r -> q depend on each other in a circle; take one of them out of depends; nobody would ever be told of any of them"#]],
+            network.toml:12: target "t", depends: there is no target "node:A"; did you mean "node:a"?
+            network.toml:12: target "t", depends: t depends on itself; take it out; otherwise nobody would ever be told of it
+            network.toml:19: target "q", depends: these depend on each other in a circle: q -> r -> q; take one of them out; otherwise nobody would ever be told of any"#]],
     );
 }
 
@@ -418,7 +425,7 @@ fn faults_of_probes() {
             network.toml:11: target "t", icmp.host: "x:1" is not a host name or address; write the host alone; an IPv6 address has no brackets here, and the port is a key of its own
             network.toml:11: target "t", icmp.host: "a b" is not a host name or address; write it as in "mail.example.org", "192.0.2.1" or "2001:db8::1"
             network.toml:11: target "t", icmp.count: 101 is out of bounds; write a number from 1 to 100
-            network.toml:9: target "t": 100 packets with a gap of 200ms take 19s, and the timeout is 5s; raise timeout, or lower count or gap
+            network.toml:11: target "t", icmp: 100 packets with a gap of 200ms take 19s, and the timeout is 5s; raise timeout, or lower count or gap
             network.toml:11: target "t", icmp.gap: 0s is out of bounds; write a duration from 10ms to 1m
             network.toml:11: target "t", icmp.size: 15 is out of bounds; write a number from 16 to 65500
             network.toml:11: target "t", tcp: port is missing; add port = 25
@@ -462,16 +469,16 @@ fn faults_of_channels() {
         ],
         &expect![[r#"
             network.toml:2: notify number 1: this [[notify]] has no name; add name = "ops"
-            network.toml:2: notify "n": this [[notify]] says not how to tell; add mail = { to = ["ops@example.org"], from = "peerwatch@example.org" }
+            network.toml:2: notify "n": it is not said how to tell; add mail = { to = ["ops@example.org"], from = "peerwatch@example.org" }
             network.toml:4: notify "n", mail: to is missing; add to = ["ops@example.org"]
             network.toml:4: notify "n", mail: from is missing; add from = "peerwatch@example.org"
             network.toml:4: notify "n", mail.to: this list is empty; name at least one, or remove the line
             network.toml:4: notify "n", mail.to: "ops" is not a mail address; write the address alone, as in "ops@example.org"
             network.toml:4: notify "n", mail.to: "a@b\r\nc" is not a mail address; write the address alone, as in "ops@example.org"
             network.toml:4: notify "n", mail.from: "Ops <p@example.org>" is not a mail address; write the address alone, as in "ops@example.org"
-            network.toml:6: notify "n", name: a [[notify]] "n" stands further up; remove one of the two, or rename it
+            network.toml:6: notify "n": there is a [[notify]] of this name in line 3 already; remove one of the two, or rename it
             network.toml:5: notify "n", on: this list is empty; name at least one, or remove the line
-            network.toml:5: notify "n", on: "donw" is not one of down, up, degraded; did you mean "down"?
+            network.toml:5: notify "n", on: "donw" means nothing here; did you mean "down"?
             network.toml:5: notify "n", group: 31s is out of bounds; write a duration from 0ms to 30s"#]],
     );
 }
@@ -483,7 +490,8 @@ fn the_long_form_shows_the_line() {
     expect![[r#"
         /etc/peerwatch/networks/home/network.toml:5: target "shop", icmp: unknown key "cuont"; did you mean "count"?
            5 |  icmp = { host = "ä", cuont = 3 }
-             |                       ^^^^^"#]].assert_eq(&format!("{error:#}"));
+             |                       ^^^^^"#]]
+    .assert_eq(&format!("{error:#}"));
 }
 
 #[test]
