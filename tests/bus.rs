@@ -12,7 +12,7 @@ use futures_util::{StreamExt, future};
 use peerwatch::base::command::{Command, Reply, Vantage};
 use peerwatch::base::id::NodeId;
 use peerwatch::base::outcome::Standing;
-use peerwatch::base::time::{Micros, Span};
+use peerwatch::base::time::{Micros, Span, Wall};
 use peerwatch::base::view::{Presence, View};
 use peerwatch::base::wire::Answer;
 use peerwatch::front::dbus::{self, BusAddress, BusError};
@@ -21,12 +21,19 @@ use zbus::message::Type;
 use zbus::{Connection, DBusError as _, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 
 use private::{PrivateBus, serve, soon};
-use sample::{ago, home, incident, node, target};
+use sample::Home;
 
 const NAME: &str = "org.peerwatch.Peerwatch1";
 const ROOT: &str = "/org/peerwatch/Peerwatch1";
 const HOME: &str = "/org/peerwatch/Peerwatch1/network/home";
 const CONTRACT: &str = include_str!("../dbus/org.peerwatch.Peerwatch1.xml");
+
+/// 2026-11-20 03:12:00 UTC.
+const HERE: Home = Home(Wall(1_795_144_320_000));
+
+fn home() -> View {
+    HERE.view()
+}
 
 async fn objects(client: &Connection) -> ManagedObjects {
     let proxy = ObjectManagerProxy::builder(client).destination(NAME).path(ROOT).build().await.unwrap();
@@ -141,14 +148,14 @@ async fn a_new_view_announces_what_changed_and_nothing_else() {
     let mut stream = signals(&client).await;
     // Figures of looks and pings, and the time of the view, change all the time: no signal.
     let quiet = with(&home(), |view| {
-        view.at = ago(-5);
+        view.at = HERE.ago(-5);
         let fra1 = &home().nodes[1];
         let mut heard = (**fra1).clone();
-        heard.heard = Some(ago(-4));
+        heard.heard = Some(HERE.ago(-4));
         heard.links[0].time = Some(Micros(5));
-        let mut looked = target("router", Standing::Up);
+        let mut looked = HERE.target("router", Standing::Up);
         looked.watchers[0].time = Some(Micros(77));
-        looked.watchers[0].last_good = Some(ago(-4));
+        looked.watchers[0].last_good = Some(HERE.ago(-4));
         view.nodes = Arc::new([view.nodes[0].clone(), Arc::new(heard), view.nodes[2].clone()]);
         view.targets = view.targets.iter().cloned().map(|old| if old.id.0 == "router" { Arc::new(looked.clone()) } else { old }).collect();
     });
@@ -183,11 +190,11 @@ async fn objects_come_and_go_and_incidents_are_news() {
     let client = bus.client().await;
     let mut stream = signals(&client).await;
     rooms[0].view.send_replace(with(&home(), |view| {
-        view.nodes = Arc::new([view.nodes[0].clone(), view.nodes[1].clone(), Arc::new(node(4, "nas", Presence::Alive))]);
+        view.nodes = Arc::new([view.nodes[0].clone(), view.nodes[1].clone(), Arc::new(HERE.node(4, "nas", Presence::Alive))]);
         view.incidents = Arc::new([
-            Arc::new(incident("router", 2, true)),
-            Arc::new(incident("router", 1, false)),
-            Arc::new(peerwatch::base::view::IncidentView { open: false, closed: Some(ago(0)), ..incident("shop", 3, true) }),
+            Arc::new(HERE.incident("router", 2, true)),
+            Arc::new(HERE.incident("router", 1, false)),
+            Arc::new(peerwatch::base::view::IncidentView { open: false, closed: Some(HERE.ago(0)), ..HERE.incident("shop", 3, true) }),
         ]);
     }));
     let expected = [
@@ -210,10 +217,10 @@ async fn objects_come_and_go_and_incidents_are_news() {
 async fn of_two_things_with_one_name_the_first_is_shown() {
     let bus = PrivateBus::start();
     let mut view = home();
-    view.nodes = Arc::new([Arc::new(node(1, "twin", Presence::Me)), Arc::new(node(2, "twin", Presence::Dead))]);
+    view.nodes = Arc::new([Arc::new(HERE.node(1, "twin", Presence::Me)), Arc::new(HERE.node(2, "twin", Presence::Dead))]);
     let (_served, rooms) = serve(&bus, vec![view.clone()]).await.unwrap();
     let client = bus.client().await;
-    rooms[0].view.send_replace(with(&view, |view| view.at = ago(-1)));
+    rooms[0].view.send_replace(with(&view, |view| view.at = HERE.ago(-1)));
     let presence = soon(get(&client, &format!("{HOME}/node/twin"), "Node", "Presence")).await.unwrap();
     assert_eq!(presence.to_string(), "\"me\"");
     let nodes = soon(get(&client, HOME, "Network", "Nodes")).await.unwrap();
@@ -374,8 +381,8 @@ async fn twenty_clients_read_at_once_while_views_change() {
     let churn = async {
         for turn in 0..50u8 {
             rooms[0].view.send_replace(with(&home(), |view| {
-                view.at = ago(-i64::from(turn));
-                view.nodes = Arc::new([view.nodes[0].clone(), Arc::new(node(turn, &format!("n{}", turn % 3), Presence::Alive))]);
+                view.at = HERE.ago(-i64::from(turn));
+                view.nodes = Arc::new([view.nodes[0].clone(), Arc::new(HERE.node(turn, &format!("n{}", turn % 3), Presence::Alive))]);
             }));
             tokio::task::yield_now().await;
         }

@@ -160,6 +160,24 @@ pub const SAMPLE_AGE: Span = Span::secs(7 * 86_400);
 /// Raw samples kept at most; some 2 GB at 40 bytes would be too many for a small host, so 10 million.
 pub const SAMPLES: u64 = 10_000_000;
 
+/// Samples removed in one transaction (10 to 40 ms), and transactions in one go, so that the loop never stands still; 20,000
+/// a minute are more than 10,000 targets at the default interval leave.
+pub const SAMPLE_CHUNK: u64 = 2000;
+/// See [`SAMPLE_CHUNK`].
+pub const SAMPLE_CHUNKS: u32 = 10;
+
+/// Samples of one target in one answer: [`SAMPLE_AGE`] at six a minute.
+pub const SAMPLES_READ: u32 = 60_480;
+
+/// How long the store waits for another program that holds the database; a quarter of a link's patience.
+pub const STORE_BUSY: Span = Span::secs(2);
+
+/// Bytes of the database's write-ahead log that stay on the disk after they were copied into the database.
+pub const STORE_LOG: u32 = 64 * 1024 * 1024;
+
+/// Free pages kept in the database for the next samples (4 MiB) before any is given back to the file system.
+pub const STORE_SLACK: i64 = 1024;
+
 /// Closed incidents shown in a view; older ones are read from the journal.
 pub const INCIDENTS_SHOWN: usize = 200;
 
@@ -192,7 +210,7 @@ pub const NAME: usize = 63;
 pub const TEXT: usize = 2048;
 
 /// Addresses of one node; each is dialled in turn, so more would only delay a link; wild guess.
-pub const ADDRESSES: usize = 16;
+pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
@@ -268,3 +286,6 @@ pub const WEB_INCIDENTS: usize = 50;
 
 /// Lines of detail (links of a node, heads) where hundreds would help nobody.
 pub const WEB_LINES: usize = 64;
+
+/// Samples put aside while the database cannot be written: an hour of a hundred targets.
+pub const SAMPLES_ASIDE: usize = 12_000;

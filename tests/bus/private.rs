@@ -12,13 +12,13 @@ use peerwatch::front::desk::{Asked, Desk, Desks};
 use tokio::sync::{mpsc, watch};
 
 /// A running `dbus-daemon`; killed when dropped.
-pub struct PrivateBus {
+pub(crate) struct PrivateBus {
     daemon: Child,
-    pub address: String,
+    pub(crate) address: String,
 }
 
 impl PrivateBus {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut daemon = Command::new("dbus-daemon")
             .args(["--session", "--nofork", "--print-address=1"])
             .stdin(Stdio::null())
@@ -31,11 +31,11 @@ impl PrivateBus {
         Self { daemon, address: address.trim().to_owned() }
     }
 
-    pub async fn client(&self) -> zbus::Connection {
+    pub(crate) async fn client(&self) -> zbus::Connection {
         zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap()
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
@@ -56,13 +56,13 @@ impl History for NoPast {
 }
 
 /// The daemon's side of one network.
-pub struct Backroom {
-    pub view: watch::Sender<Arc<View>>,
-    pub commands: mpsc::Receiver<Asked>,
+pub(crate) struct Backroom {
+    pub(crate) view: watch::Sender<Arc<View>>,
+    pub(crate) commands: mpsc::Receiver<Asked>,
 }
 
 /// Desks for these views, and what is behind them.
-pub fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
+pub(crate) fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
     let pairs = views.into_iter().map(|view| {
         let network = view.network.clone();
         let (sender, view) = watch::channel(Arc::new(view));
@@ -74,12 +74,12 @@ pub fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
 }
 
 /// Serves these views on that bus.
-pub async fn serve(bus: &PrivateBus, views: Vec<View>) -> Result<(Bus, Vec<Backroom>), BusError> {
+pub(crate) async fn serve(bus: &PrivateBus, views: Vec<View>) -> Result<(Bus, Vec<Backroom>), BusError> {
     let (desks, rooms) = desks(views);
     Ok((dbus::serve(BusAddress::At(bus.address.clone()), desks).await?, rooms))
 }
 
 /// Fails what takes too long to be right.
-pub async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), what).await.expect("this took too long")
 }
