@@ -3,7 +3,9 @@
 use nix::sys::signal::Signal;
 
 use crate::files::Definition;
+use crate::host::COMPANION;
 use crate::picture::{Picture, rows};
+use crate::process::Process;
 use crate::trio::Trio;
 use crate::wait::{holds, secs, until};
 
@@ -17,15 +19,15 @@ fn a_ping_has_a_row_for_each_vantage_point() {
         assert!(row.is_some_and(|row| row.contains("ms")), "a row for {node}:\n{}", said.out);
     }
     let said = trio.b.ctl_json(&["ping", "--json", &trio.services.v6]).unwrap();
-    let rows = rows(&said, "answers");
-    assert_eq!(rows.len(), 3, "{rows:?}");
-    assert!(rows.iter().all(|row| row["answered"] == true && 0 < row["received"].as_u64().unwrap_or(0)), "{rows:?}");
+    let answers = rows(&said, "answers");
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    assert!(answers.iter().all(|row| row["answered"] == true && 0 < row["received"].as_u64().unwrap_or(0)), "{answers:?}");
 
     // Who does not answer has a row too.
     trio.c.signal(Signal::SIGSTOP);
     let said = trio.b.ctl_json(&["ping", "--json", &trio.services.v4]);
     trio.c.signal(Signal::SIGCONT);
-    let answers = crate::picture::rows(&said.unwrap(), "answers");
+    let answers = rows(&said.unwrap(), "answers");
     let silent = answers.iter().find(|row| row["node"] == "c").cloned().unwrap_or_default();
     assert_eq!(silent["answered"], false, "{answers:?}");
 }
@@ -95,7 +97,7 @@ fn the_stream_tells_of_changes() {
     let mut command = trio.c.place.command("curl");
     command.args(["--silent", "--no-buffer", "--max-time", "60", "http://127.0.0.1:9631/api/v1/stream"]);
     let log = trio.c.place.dir.join("stream.log");
-    let stream = crate::process::Process::start("curl", &mut command, &log);
+    let stream = Process::start("curl", &mut command, &log);
     let heard = || std::fs::read_to_string(&log).unwrap_or_default();
     until("the stream begins", secs(10), || holds(!heard().is_empty(), || "nothing came".into()));
     let begin = heard().len();
@@ -105,4 +107,31 @@ fn the_stream_tells_of_changes() {
         holds(text.get(begin..).is_some_and(|new| new.lines().any(|line| line.starts_with("data:"))), || text.clone())
     });
     drop(stream);
+}
+
+#[test]
+fn the_companion_watches_changes_as_they_come() {
+    let Some(trio) = Trio::running("the_companion_watches_changes_as_they_come") else { return };
+    let log = trio.b.place.dir.join("watch.log");
+    let watch = Process::start("peerwatchctl watch", trio.b.command(COMPANION).args(["watch", "--json"]), &log);
+    let heard = || std::fs::read_to_string(&log).unwrap_or_default();
+    // It may still be connecting when the first change comes, so there are more until it is heard.
+    let mut open = true;
+    until("a change of the corner is heard", secs(80), || {
+        let change = if open { "down" } else { "up" };
+        if trio.b.picture()?.target("corner")["standing"] != change {
+            if open {
+                trio.corner.stop();
+            } else {
+                trio.corner.start();
+            }
+            Trio::shown(&trio.b, "corner", change);
+        }
+        open = !open;
+        holds(heard().lines().any(|line| line.contains("\"corner\"")), heard)
+    });
+    for line in heard().lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("each line is JSON ({error}): {line}"));
+    }
+    drop(watch);
 }
