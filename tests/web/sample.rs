@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use peerwatch::base::command::Vantage;
 use peerwatch::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::settings::Role;
 use peerwatch::base::time::{Micros, Span, Wall};
 use peerwatch::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use peerwatch::base::wire::Answer;
 
 /// The moment of the view.
 pub const AT: Wall = Wall(1_780_000_000_000);
@@ -39,6 +41,27 @@ pub fn night() -> View {
 pub fn calm() -> View {
     let good = night().targets.iter().filter(|target| target.standing == Standing::Up && !target.partial).cloned().collect();
     View { remarks: Arc::new([]), targets: good, incidents: Arc::new([]), ..night() }
+}
+
+/// What nodes answer to a ping request: well, in part, not at all, and nothing.
+pub fn vantages() -> Vec<Vantage> {
+    let answer = |received: u16, times, detail: &str| Answer {
+        author: NodeId([1; 32]),
+        asker: NodeId([2; 32]),
+        incarnation: Incarnation { opened: 17, nonce: [1; 16] },
+        number: 1,
+        sent: 3,
+        received,
+        times,
+        detail: detail.into(),
+    };
+    let row = |node: &str, answer| Vantage { node: node.into(), answer };
+    vec![
+        row("ber1", Some(answer(3, Some((8_120, 8_402, 9_010)), ""))),
+        row("fra1", Some(answer(2, Some((2_010, 2_150, 2_290)), "1 of 3 lost"))),
+        row("hel1", Some(answer(0, None, "3 of 3 lost"))),
+        row("home", None),
+    ]
 }
 
 /// So many targets, all watched by three.
