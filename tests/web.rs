@@ -382,14 +382,21 @@ async fn show() {
     let Some(seconds) = std::env::var("PEERWATCH_SHOW").ok().and_then(|text| text.parse().ok()) else { return };
     let big = View { network: "crowd".into(), ..sample::crowd(10_000) };
     let calm = View { network: "calm".into(), ..sample::calm() };
-    let server = Server::start([sample::night(), calm, big]).await;
+    let mut server = Server::start([sample::night(), calm, big]).await;
     eprintln!("http://{}/", server.address);
+    let mut commands = server.commands.remove(0);
+    let node = tokio::spawn(async move {
+        while let Some(asked) = commands.recv().await {
+            let _ = asked.reply.send(Reply::Pinged(sample::vantages()));
+        }
+    });
     for second in 0..seconds {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut view = sample::night();
         view.at = view.at + Span::secs(second);
         server.views[0].send_replace(Arc::new(view));
     }
+    node.abort();
 }
 
 /// A server on a port of its own; it ends with the test.

@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
+use peerwatch::base::command::Vantage;
 use peerwatch::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::settings::Role;
 use peerwatch::base::time::{Micros, Span, Wall};
 use peerwatch::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use peerwatch::base::wire::Answer;
 
 /// The moment of the view.
-pub const AT: Wall = Wall(1_780_000_000_000);
+pub(crate) const AT: Wall = Wall(1_780_000_000_000);
 
 const NODES: [&str; 5] = ["ber1", "fra1", "hel1", "home", "laptop"];
 
 /// A moment before the view.
-pub fn ago(text: &str) -> Wall {
+fn ago(text: &str) -> Wall {
     Wall(AT.0 - Span::parse(text).unwrap().0 as i64)
 }
 
 /// The whole network.
-pub fn night() -> View {
+pub(crate) fn night() -> View {
     View {
         network: "home".into(),
         id: "home-kq3vtz".into(),
@@ -36,13 +38,34 @@ pub fn night() -> View {
 }
 
 /// A network in which nothing is wrong, nor has ever been.
-pub fn calm() -> View {
+pub(crate) fn calm() -> View {
     let good = night().targets.iter().filter(|target| target.standing == Standing::Up && !target.partial).cloned().collect();
     View { remarks: Arc::new([]), targets: good, incidents: Arc::new([]), ..night() }
 }
 
+/// What nodes answer to a ping request: well, in part, not at all, and nothing.
+pub(crate) fn vantages() -> Vec<Vantage> {
+    let answer = |received: u16, times, detail: &str| Answer {
+        author: NodeId([1; 32]),
+        asker: NodeId([2; 32]),
+        incarnation: Incarnation { opened: 17, nonce: [1; 16] },
+        number: 1,
+        sent: 3,
+        received,
+        times,
+        detail: detail.into(),
+    };
+    let row = |node: &str, answer| Vantage { node: node.into(), answer };
+    vec![
+        row("ber1", Some(answer(3, Some((8_120, 8_402, 9_010)), ""))),
+        row("fra1", Some(answer(2, Some((2_010, 2_150, 2_290)), "1 of 3 lost"))),
+        row("hel1", Some(answer(0, None, "3 of 3 lost"))),
+        row("home", None),
+    ]
+}
+
 /// So many targets, all watched by three.
-pub fn crowd(count: usize) -> View {
+pub(crate) fn crowd(count: usize) -> View {
     let target = |number: usize| {
         let mut target = plain(&format!("host-{number:05}"), "lan", "icmp 192.0.2.1 x5", Standing::Up);
         target.watchers = says(&[("ber1", Verdict::Up, 900, ""), ("fra1", Verdict::Up, 11_000, ""), ("hel1", Verdict::Up, 31_000, "")]);
@@ -52,7 +75,7 @@ pub fn crowd(count: usize) -> View {
 }
 
 /// A target that is as its watchers say.
-pub fn plain(name: &str, group: &str, probe: &str, standing: Standing) -> TargetView {
+fn plain(name: &str, group: &str, probe: &str, standing: Standing) -> TargetView {
     TargetView {
         id: TargetId(name.into()),
         group: (!group.is_empty()).then(|| group.into()),

@@ -9,7 +9,9 @@ const UNITS = [[86400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
 const HIDDEN_PAUSE = 15000; // a page in the background is fetched no more often, for its title
 const live = document.getElementById("live");
 const zone = Intl.DateTimeFormat().resolvedOptions();
-const show = new Intl.DateTimeFormat(zone.locale, { dateStyle: "medium", timeStyle: "medium" });
+const whole = new Intl.DateTimeFormat(zone.locale, { dateStyle: "medium", timeStyle: "medium" });
+const hours = new Intl.DateTimeFormat(zone.locale, { timeStyle: "medium" });
+let events = null;
 let skew = 0; // by how much this clock is ahead of the node's, in milliseconds
 let busy = false;
 let wanted = false;
@@ -29,15 +31,21 @@ function length(seconds) {
   return parts.join(" ");
 }
 
+/** A moment; its date only where that is not today's. */
+function show(date) {
+  const today = date.toDateString() === new Date(Date.now() - skew).toDateString();
+  return (today ? hours : whole).format(date);
+}
+
 /** Puts all moments below `root` into the viewer's zone, and ages to now. */
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
     if (isNaN(date)) continue;
     const age = time.classList.contains("age");
-    const text = age ? length((Date.now() - skew - date) / 1000) : show.format(date);
+    const text = age ? length((Date.now() - skew - date) / 1000) : show(date);
     if (time.textContent !== text) time.textContent = text;
-    time.title = age ? show.format(date) : date.toISOString();
+    time.title = `${whole.format(date)} (${date.toISOString()})`;
   }
 }
 
@@ -82,6 +90,7 @@ async function refresh() {
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const next = page.getElementById("live");
+    if (next.dataset.version !== live.dataset.version) return location.reload();
     fetched = Date.now();
     skew = fetched - Date.parse(next.dataset.at);
     localise(next);
@@ -105,7 +114,7 @@ function lost(yes) {
     banner = document.createElement("p");
     banner.id = "lost";
     banner.setAttribute("role", "alert");
-    banner.textContent = `✕ No connection to ${location.host} since ${show.format(new Date())}. What you see is what was known then. Trying again…`;
+    banner.textContent = `✕ No connection to ${location.host} since ${show(new Date())}. What you see is what was known then. Trying again…`;
     document.body.prepend(banner);
   }
 }
@@ -123,29 +132,42 @@ async function ping(event) {
   try {
     const answer = await fetch("/api/v1/ping?" + query, { method: "POST", headers: { "X-Peerwatch": "1" } });
     const body = await answer.json();
-    says.textContent = answer.ok ? `${body.host}, asked ${show.format(new Date())}` : `✕ ${body.error}. ${body.remedy}`;
-    if (answer.ok) rows.replaceChildren(table(body.vantages));
+    says.textContent = answer.ok ? `${body.host}, asked ${show(new Date())}` : `✕ ${body.error}. ${body.remedy}`;
+    if (answer.ok) rows.replaceChildren(rowsOf(body.vantages));
   } catch {
     says.textContent = "✕ The daemon did not answer. Try again when it runs.";
   }
   form.querySelector("button").disabled = false;
 }
 
-function table(vantages) {
+function rowsOf(vantages) {
   const ms = (seconds) => (seconds === null ? "" : (seconds * 1000).toFixed(2) + " ms");
   const row = (tag, texts) => {
     const line = document.createElement("tr");
     texts.forEach((text) => (line.appendChild(document.createElement(tag)).textContent = text));
     return line;
   };
-  const whole = document.createElement("table");
-  whole.createTHead().append(row("th", ["Node", "Answers", "Fastest", "Mean", "Slowest", "Detail"]));
-  const body = whole.createTBody();
+  const table = document.createElement("table");
+  table.createTHead().append(row("th", ["Node", "Answers", "Fastest", "Mean", "Slowest", "Detail"]));
+  const body = table.createTBody();
   for (const v of vantages) {
     const mark = 0 < v.received ? (v.received < v.sent ? "▲" : "✓") : v.answered && 0 < v.sent ? "✕" : "?";
     body.append(row("td", [v.node, `${mark} ${v.received}/${v.sent}`, ms(v.min_seconds), ms(v.mean_seconds), ms(v.max_seconds), v.detail]));
   }
-  return whole;
+  return table;
+}
+
+/** Unfolds the row that the address points at. */
+function unfold() {
+  const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (row?.tagName === "DETAILS") row.open = true;
+}
+
+/** Listens for changes. A browser comes back by itself, except when it was refused. */
+function follow() {
+  events = new EventSource("/api/v1/stream?network=" + encodeURIComponent(live.dataset.network));
+  events.addEventListener("view", refresh);
+  events.addEventListener("error", refresh);
 }
 
 skew = Date.now() - Date.parse(live.dataset.at);
@@ -154,7 +176,11 @@ document.getElementById("zone").textContent = zone.timeZone;
 document.getElementById("ping").hidden = false;
 document.querySelector("#ping form").addEventListener("submit", ping);
 document.addEventListener("visibilitychange", () => wanted && refresh());
-setInterval(() => (wanted ? refresh() : localise(live)), 5000);
-const events = new EventSource("/api/v1/stream?network=" + encodeURIComponent(live.dataset.network));
-events.addEventListener("view", refresh);
-events.addEventListener("error", () => refresh());
+addEventListener("hashchange", unfold);
+unfold();
+follow();
+setInterval(() => {
+  if (events.readyState === EventSource.CLOSED) follow();
+  if (wanted || events.readyState !== EventSource.OPEN) refresh();
+  else localise(live);
+}, 5000);

@@ -4,7 +4,9 @@
 //! from another node's clock the age is as good as that clock, which is what a reader expects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::base::id::TargetId;
 use crate::base::limits;
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::time::{Span, Wall};
@@ -42,6 +44,8 @@ pub(super) struct Model<'a> {
     pub(super) headline: String,
     pub(super) targets: json::TargetCounts,
     pub(super) nodes_here: json::NodeCounts,
+    /// The style of their counter.
+    pub(super) nodes_state: &'static str,
     pub(super) open: Vec<Incident<'a>>,
     pub(super) open_more: usize,
     pub(super) doubts: Vec<Doubt<'a>>,
@@ -176,7 +180,8 @@ impl<'a> Model<'a> {
             headline: headline(view),
             targets: json::target_counts(view),
             nodes_here: json::node_counts(view),
-            open: of_kind(true).take(take).map(|each| incident(each)).collect(),
+            nodes_state: nodes_state(view),
+            open: worst_first(of_kind(true)).into_iter().take(take).map(incident).collect(),
             open_more: of_kind(true).count().saturating_sub(take),
             doubts: doubts().take(take).map(|target| Doubt::of(target, view.at)).collect(),
             doubts_more: doubts().count().saturating_sub(take),
@@ -304,7 +309,8 @@ impl<'a> Target<'a> {
             view,
             mark: standing(view.standing),
             since: Moment::of(view.since, at),
-            time: json::typical_time(view).map(|time| time.to_string()).unwrap_or_default(),
+            // The few that still reach what is down would make it look quick.
+            time: json::typical_time(view).filter(|_| view.standing != Standing::Down).map(|time| time.to_string()).unwrap_or_default(),
             loss: json::worst_loss(view).map(percent).unwrap_or_default(),
             seen: telling.min_by_key(|watcher| (!watcher.counted, rank(watcher.verdict))).map_or("", |watcher| &watcher.detail),
             runbook: runbook(view),
@@ -356,6 +362,13 @@ fn standing(standing: Standing) -> Mark {
     Mark::of(standing.word())
 }
 
+/// What is down comes before what is only degraded; otherwise the newest first, as it was.
+fn worst_first<'a>(incidents: impl Iterator<Item = &'a Arc<IncidentView>>) -> Vec<&'a IncidentView> {
+    let mut incidents: Vec<&IncidentView> = incidents.map(|incident| &**incident).collect();
+    incidents.sort_by_key(|incident| incident.standing == Standing::Degraded);
+    incidents
+}
+
 /// Not good, and no incident speaks of it.
 fn is_doubtful(target: &TargetView) -> bool {
     let good = matches!(target.standing, Standing::Up | Standing::Held) && !target.partial;
@@ -389,6 +402,8 @@ fn told(notices: &[NoticeView]) -> Mark {
         Mark::new("–", "nobody told")
     } else if any(&["failed"]) && !any(&["told"]) {
         Mark::new("✕", "telling failed")
+    } else if any(&["failed"]) {
+        Mark::new("▲", "told in part")
     } else if any(&["told"]) {
         Mark::new("✓", "told")
     } else {
@@ -413,6 +428,14 @@ fn groups<'a>(targets: impl Iterator<Item = &'a TargetView>, at: Wall) -> Vec<Gr
         group.summary = if bad == 0 { format!("{all}") } else { format!("{bad} of {all} not well") };
     }
     groups
+}
+
+/// How the nodes are together: the worst presence of any that is expected to be there.
+fn nodes_state(view: &View) -> &'static str {
+    let away = |node: &NodeView| view.targets.iter().any(|target| target.sometimes && target.id == TargetId::of_node(&node.name));
+    let any = |presence| view.nodes.iter().any(|node| node.presence == presence && !away(node));
+    let found = [Presence::Dead, Presence::Suspect, Presence::Unheard].into_iter().find(|presence| any(*presence));
+    found.unwrap_or(Presence::Alive).word()
 }
 
 fn own_links(view: &View) -> BTreeMap<&str, &LinkView> {
