@@ -50,7 +50,7 @@ struct Node {
     task: JoinHandle<()>,
 }
 
-fn node_with(stream: DuplexStream, hello: Hello, room: usize) -> Node {
+fn node_with(stream: impl AsyncRead + AsyncWrite + Send + 'static, hello: Hello, room: usize) -> Node {
     let (out, outgoing) = mpsc::channel(16);
     let (told, events) = mpsc::channel(room);
     Node { out, events, task: tokio::spawn(talk(stream, hello, Timing::default(), outgoing, told)) }
@@ -188,6 +188,33 @@ async fn a_batch_is_drained_when_the_socket_has_its_last_byte_and_not_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_lies_in_the_links_own_buffers_is_not_drained() {
+    let (here, there) = duplex(64);
+    let (mut node, mut raw) = (node_with(tokio::io::BufStream::new(here), hello(), 64), Raw::new(there));
+    let greeting = Message::Hello(hello()).encode();
+    tokio::join!(raw.to.write_all(&greeting), raw.from.next(HOUR, Instant::now() + HOUR)).0.unwrap();
+    assert_eq!(node.next().await, Event::Up { hello: hello() });
+    node.out.send(Outgoing::Batch(vec![entries_frame([entry(1).bytes()].into_iter())])).await.unwrap();
+    settle().await;
+    assert_eq!(node.events.try_recv().ok(), None);
+    assert_eq!(raw.next().await, Ok(Message::Entries(vec![entry(1)])));
+    assert_eq!(node.next().await, Event::Drained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_small_messages_does_not_hold_back_that_a_batch_is_drained() {
+    let (mut node, mut raw) = greeted(1 << 10).await;
+    node.out.send(Outgoing::Batch(vec![])).await.unwrap();
+    let out = node.out.clone();
+    let flood = tokio::spawn(async move { while out.send(Outgoing::Message(digest(1))).await.is_ok() {} });
+    for _ in 0..5000 {
+        raw.next().await.unwrap();
+    }
+    assert_eq!(node.events.try_recv(), Ok(Event::Drained));
+    flood.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn large_batches_of_entries_arrive_whole() {
     let (mut one, mut two) = pair(64).await;
     let entries: Vec<Entry> = (1..=200).map(entry).collect();
@@ -245,13 +272,13 @@ async fn a_peer_that_does_not_read_is_cut_off() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_own_loop_is_not_held_against_the_peer() {
     // The peer answers every ping; the node's loop takes no event for longer than any patience.
-    let (here, there) = duplex(1 << 16);
-    let mut node = node_with(here, hello(), 1);
-    let (from, mut to) = split(there);
+    // What comes in waits outside of the node, as behind a full socket buffer.
+    let ((inward, mut to), (outward, from)) = (duplex(64), duplex(1 << 16));
+    let mut node = node_with(tokio::io::join(inward, outward), hello(), 1);
     let mut from = Frames::new(from);
     to.write_all(&Message::Hello(hello()).encode()).await.unwrap();
     assert_eq!(node.next().await, Event::Up { hello: hello() });
-    let (sender, mut sending) = mpsc::channel::<Vec<u8>>(8);
+    let (sender, mut sending) = mpsc::channel::<Vec<u8>>(1024);
     let write = tokio::spawn(async move {
         while let Some(frame) = sending.recv().await {
             to.write_all(&frame).await.unwrap();
