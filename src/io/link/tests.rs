@@ -106,7 +106,7 @@ async fn a_connection_that_stays_half_open_expires() {
     let mut host = host(Timing { handshake: Duration::from_millis(50), ..Timing::default() }).await;
     let mut silent = TcpStream::connect(host.address).await.unwrap();
     assert_eq!(host.refusal().await.reason, "no handshake within 50ms");
-    assert_eq!(read_out(&mut silent).await, []);
+    assert_eq!(read_out(&mut silent).await, [0u8; 0]);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn too_many_half_open_connections_from_one_address_are_refused() {
         open.push(TcpStream::connect(host.address).await.unwrap());
     }
     let mut one_more = TcpStream::connect(host.address).await.unwrap();
-    assert_eq!(read_out(&mut one_more).await, []);
+    assert_eq!(read_out(&mut one_more).await, [0u8; 0]);
     assert_eq!(host.refusal().await.reason, "8 connections from this address are not authenticated yet");
     drop(open);
     for _ in 0..limits::HANDSHAKES_PER_ADDRESS {
@@ -133,7 +133,7 @@ async fn shake(host: &mut Host, change: impl FnOnce(&mut ClientConfig)) -> Refus
     let stream = TcpStream::connect(host.address).await.unwrap();
     let name = rustls::pki_types::ServerName::try_from("node").unwrap();
     if let Ok(mut stream) = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-        assert_eq!(read_out(&mut stream).await, []);
+        assert_eq!(read_out(&mut stream).await, [0u8; 0]);
     }
     host.refusal().await
 }
