@@ -2,6 +2,7 @@
 //!
 //! Each test writes the server's manners down and looks at what arrived.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use peerwatch::base::id::EntryHash;
@@ -9,12 +10,17 @@ use peerwatch::base::notice::{Delivery, Errand, Letter};
 use peerwatch::base::settings::{Mail, MailTls, Way};
 use peerwatch::base::time::Span;
 use peerwatch::io::notify::carry;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// How a server behaves.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Manners {
     /// Answers `RCPT` for addresses that contain this word with that.
     refuses: &'static [(&'static str, &'static str)],
@@ -22,12 +28,16 @@ struct Manners {
     login: &'static str,
     /// Extensions it offers, one per line.
     offers: &'static [&'static str],
-    /// Closes the connection when it should confirm the mail.
+    /// Closes the connection in the middle of the mail.
     closes: bool,
     /// Never greets.
     silent: bool,
+    /// Never says goodbye.
+    clings: bool,
     /// Answers to the whole mail.
     verdict: Option<&'static str>,
+    /// Speaks TLS after `STARTTLS`, or from the first byte.
+    tls: Option<(MailTls, TlsAcceptor)>,
 }
 
 /// What a server saw: its client's lines outside of mails, and the mails.
@@ -70,25 +80,42 @@ impl Server {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 // A client may leave at any point.
-                let _ = serve(stream, manners, &shown).await;
+                let _ = welcome(stream, &manners, &shown).await;
             }
         });
         Self { port, seen, task }
     }
 }
 
-async fn serve(stream: TcpStream, manners: Manners, seen: &Seen) -> std::io::Result<()> {
+async fn welcome(stream: TcpStream, manners: &Manners, seen: &Seen) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     if manners.silent {
         let mut line = String::new();
         stream.read_line(&mut line).await?;
         return Ok(());
     }
+    if let Some((MailTls::Tls, acceptor)) = &manners.tls {
+        let mut stream = BufReader::new(acceptor.accept(stream.into_inner()).await?);
+        stream.write_all(b"220 sink ESMTP\r\n").await?;
+        return serve(&mut stream, manners, seen).await.map(drop);
+    }
     stream.write_all(b"220 sink ESMTP\r\n").await?;
+    if serve(&mut stream, manners, seen).await?
+        && let Some((_, acceptor)) = &manners.tls
+    {
+        let mut stream = BufReader::new(acceptor.accept(stream.into_inner()).await?);
+        seen.lines.lock().unwrap().push("(TLS)".into());
+        serve(&mut stream, manners, seen).await?;
+    }
+    Ok(())
+}
+
+/// Serves until the client leaves, or returns true when it begins TLS.
+async fn serve<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut S, manners: &Manners, seen: &Seen) -> std::io::Result<bool> {
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let line = line.trim_end().to_owned();
         seen.lines.lock().unwrap().push(line.clone());
@@ -105,6 +132,8 @@ async fn serve(stream: TcpStream, manners: Manners, seen: &Seen) -> std::io::Res
                 format!("{}\r\n", refusal.map_or("250 2.1.5 Ok", |(_, answer)| answer))
             }
             "DATA" => "354 End with a dot\r\n".to_owned(),
+            "STARTTLS" => "220 Go ahead\r\n".to_owned(),
+            "QUIT" if manners.clings => String::new(),
             "QUIT" => "221 Bye\r\n".to_owned(),
             _ => "500 What?\r\n".to_owned(),
         };
@@ -112,18 +141,18 @@ async fn serve(stream: TcpStream, manners: Manners, seen: &Seen) -> std::io::Res
         if verb == "DATA" {
             let mut mail = String::new();
             while !mail.ends_with("\r\n.\r\n") {
-                if stream.read_line(&mut mail).await? == 0 {
-                    return Ok(());
+                if stream.read_line(&mut mail).await? == 0 || manners.closes {
+                    return Ok(false);
                 }
-            }
-            if manners.closes {
-                return Ok(());
             }
             seen.mails.lock().unwrap().push(mail);
             stream.write_all(format!("{}\r\n", manners.verdict.unwrap_or("250 2.0.0 Ok: queued as 4F3")).as_bytes()).await?;
         }
-        if verb == "QUIT" {
-            return Ok(());
+        if verb == "STARTTLS" {
+            return Ok(true);
+        }
+        if verb == "QUIT" && !manners.clings {
+            return Ok(false);
         }
     }
 }
@@ -242,7 +271,7 @@ async fn a_mail_that_is_refused_whole_fails_with_the_servers_words() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_instead_of_confirming_is_a_failure() {
+async fn a_server_that_closes_in_the_middle_of_the_mail_is_a_failure() {
     let (delivery, _) = deliver(Manners { closes: true, ..Manners::default() }, &["a@example.org"]).await;
     assert!(!delivery.success);
     assert!(delivery.detail.contains("without confirming"), "{}", delivery.detail);
@@ -262,6 +291,14 @@ async fn a_slow_server_is_left_in_time() {
     let delivery = carry(&settings(server.port), None, &hasty).await;
     let detail = format!("127.0.0.1:{} did not finish within 300ms while waiting for its greeting", server.port);
     assert_eq!((delivery.success, delivery.detail), (false, detail));
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_stays_taken_without_a_goodbye() {
+    let server = Server::start(Manners { clings: true, ..Manners::default() }).await;
+    let hasty = Errand { within: Span(500), ..errand(&["a@example.org"]) };
+    let delivery = carry(&settings(server.port), None, &hasty).await;
+    assert!(delivery.success, "{}", delivery.detail);
 }
 
 #[tokio::test]
@@ -304,4 +341,67 @@ async fn a_dry_run_counts_as_told_and_connects_to_nobody() {
     let mail = Mail { dry_run: true, ..settings(9) };
     let delivery = carry(&mail, None, &errand(&["a@example.org"])).await;
     assert_eq!(delivery, Delivery { success: true, detail: "dry run".into(), refused: vec![] });
+}
+
+/// Which certificates a host trusts is said to a process by its environment, which a test may not
+/// change for others, so this one runs itself again as a child that trusts an authority made here.
+#[tokio::test]
+async fn over_tls_a_trusted_server_gets_the_mail_and_a_stranger_does_not() {
+    const PLACE: &str = "PEERWATCH_TEST_PLACE";
+    if let Some(place) = std::env::var_os(PLACE) {
+        return deliver_over_tls(Path::new(&place)).await;
+    }
+    let place = tempfile::tempdir().unwrap();
+    for name in ["trusted", "stranger"] {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        let files = [("pem", authority.pem().into_bytes()), ("leaf", leaf.der().to_vec()), ("key", key.serialize_der())];
+        for (kind, bytes) in files {
+            std::fs::write(place.path().join(format!("{name}.{kind}")), bytes).unwrap();
+        }
+    }
+    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["over_tls_a_trusted_server_gets_the_mail_and_a_stranger_does_not", "--exact", "--nocapture"])
+        .env(PLACE, place.path())
+        .env("SSL_CERT_FILE", place.path().join("trusted.pem"))
+        .env_remove("SSL_CERT_DIR")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+}
+
+async fn deliver_over_tls(place: &Path) {
+    for kind in [MailTls::StartTls, MailTls::Tls] {
+        let manners = |name: &str| {
+            let read = |kind: &str| std::fs::read(place.join(format!("{name}.{kind}"))).unwrap();
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(read("key")));
+            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![CertificateDer::from(read("leaf"))], key)
+                .unwrap();
+            let tls = Some((kind, TlsAcceptor::from(Arc::new(config))));
+            Manners { login: "235 welcome", offers: &["STARTTLS", "AUTH PLAIN"], tls, ..Manners::default() }
+        };
+        let server = Server::start(manners("trusted")).await;
+        let mail = Mail { tls: kind, user: Some("watch".into()), ..settings(server.port) };
+        let delivery = carry(&mail, Some("secret"), &errand(&["a@example.org"])).await;
+        assert!(delivery.success, "{}", delivery.detail);
+        let lines = server.seen.lines();
+        assert_eq!(server.seen.mails().len(), 1);
+        if kind == MailTls::StartTls {
+            let place = |word: &str| lines.iter().position(|line| line.starts_with(word)).unwrap();
+            assert!(place("(TLS)") < place("AUTH"), "{lines:?}");
+        }
+        let server = Server::start(manners("stranger")).await;
+        let delivery = carry(&Mail { port: server.port, ..mail }, Some("secret"), &errand(&["a@example.org"])).await;
+        assert!(!delivery.success && delivery.detail.contains("certificate"), "{}", delivery.detail);
+        assert!(!server.seen.lines().iter().any(|line| line.starts_with("AUTH")));
+    }
 }

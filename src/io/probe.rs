@@ -76,15 +76,17 @@ impl Prober {
         let turns = if matches!(order.probe, Probe::Icmp(_)) { &shared.echoes } else { &shared.connections };
         let _turn = turns.acquire().await.expect("BUG! nobody closes these semaphores");
         let mut course = Course::begin(order.timeout);
+        let deadline = course.deadline;
+        // Boxed, since the state of an HTTP look is large and thousands of ICMP looks would each have room for it.
         match &order.probe {
             Probe::Icmp(icmp) => shared.pings.look(&shared.names, icmp, &mut course).await,
             Probe::Tcp(tcp) => {
-                let outcome = timeout_at(course.deadline, tcp::look(&shared.names, tcp, &mut course)).await;
-                outcome.unwrap_or_else(|_| course.overrun())
+                let look = Box::pin(tcp::look(&shared.names, tcp, &mut course));
+                timeout_at(deadline, look).await.unwrap_or_else(|_| course.overrun())
             }
             Probe::Http(http) => {
-                let outcome = timeout_at(course.deadline, shared.tls.look(&shared.names, http, &mut course)).await;
-                outcome.unwrap_or_else(|_| course.overrun())
+                let look = Box::pin(shared.tls.look(&shared.names, http, &mut course));
+                timeout_at(deadline, look).await.unwrap_or_else(|_| course.overrun())
             }
             Probe::Node(_) => Outcome::unable("a node is judged by its heartbeats, not by a look"),
         }
@@ -148,8 +150,13 @@ impl Course {
         Outcome { phases: std::mem::take(&mut self.phases), certificate_days: self.certificate_days, ..outcome }
     }
 
+    /// The look ran out of time.
     fn overrun(&mut self) -> Outcome {
-        let detail = format!("timed out after {} while {}", self.timeout, self.doing);
-        self.fill(Outcome::bad(detail))
+        let late = self.late();
+        self.fill(Outcome::bad(late))
+    }
+
+    fn late(&self) -> String {
+        format!("timed out after {} while {}", self.timeout, self.doing)
     }
 }

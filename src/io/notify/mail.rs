@@ -39,6 +39,7 @@ pub(super) async fn send(mail: &Mail, password: Option<&str>, errand: &Errand, t
         server: if mail.host.contains(':') { format!("[{}]:{}", mail.host, mail.port) } else { format!("{}:{}", mail.host, mail.port) },
         deadline: Instant::now() + within,
         doing: "starting",
+        connection: None,
         refused: Vec::new(),
         put_off: Vec::new(),
     };
@@ -47,6 +48,10 @@ pub(super) async fn send(mail: &Mail, password: Option<&str>, errand: &Errand, t
         Ok(outcome) => outcome,
         Err(_) => Err(format!("{} did not finish within {} while {}", visit.server, errand.within, visit.doing)),
     };
+    if let Some(mut connection) = visit.connection.take() {
+        // The mail's fate is known, so nobody waits long for a goodbye.
+        let _ = timeout_at(deadline.min(Instant::now() + GOODBYE.std()), connection.command(Quit)).await;
+    }
     visit.report(outcome)
 }
 
@@ -56,6 +61,8 @@ struct Visit<'a> {
     server: String,
     deadline: Instant,
     doing: &'static str,
+    /// Kept for the goodbye.
+    connection: Option<AsyncSmtpConnection>,
     /// Refused for good: address, and what the server said.
     refused: Vec<(String, String)>,
     /// Refused for now.
@@ -72,17 +79,25 @@ impl Visit<'_> {
         }
         let letter = letter::compose(errand, &sender, &recipients)?;
         let mut connection = self.connect().await?;
-        self.login(&mut connection, password).await?;
-        let taken = self.envelope(&mut connection, &sender, &recipients).await?;
-        self.doing = "handing over the mail";
-        let said = if taken == 0 {
-            Err(format!("{} takes no mail for any recipient", self.server))
-        } else {
-            self.hand_over(&mut connection, &letter).await
-        };
-        // The mail is there or it is not; nobody waits long for a goodbye.
-        let _ = timeout(GOODBYE.std(), connection.command(Quit)).await;
-        said
+        let outcome = self.transact(&mut connection, password, &letter, &sender, &recipients).await;
+        self.connection = Some(connection);
+        outcome
+    }
+
+    /// One mail on a connection that is ready.
+    async fn transact(
+        &mut self,
+        connection: &mut AsyncSmtpConnection,
+        password: Option<&str>,
+        letter: &[u8],
+        sender: &Mailbox,
+        recipients: &[Mailbox],
+    ) -> Result<String, String> {
+        self.login(connection, password).await?;
+        if self.envelope(connection, sender, recipients).await? == 0 {
+            return Err(format!("{} takes no mail for any recipient", self.server));
+        }
+        self.hand_over(connection, letter).await
     }
 
     /// The recipients that are addresses at all; the others are refused here.
@@ -198,6 +213,7 @@ impl Visit<'_> {
     }
 
     async fn hand_over(&mut self, connection: &mut AsyncSmtpConnection, letter: &[u8]) -> Result<String, String> {
+        self.doing = "handing over the mail";
         let ready = connection.command(Data).await;
         ready.map_err(|error| self.broken("refused the mail", &error))?;
         match connection.message(letter).await {

@@ -10,8 +10,9 @@ mod packet;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use line::{Event, Line, Ticket};
 use packet::{Family, Refusal};
@@ -137,11 +138,15 @@ async fn ping(line: &Line, icmp: &Icmp, to: SocketAddr, course: &Course) -> Outc
 
 /// Gathers what is heard until then, or until everything is answered if nothing more will be sent.
 async fn gather(ticket: &mut Ticket<'_>, until: Instant, tally: &mut Tally, last: bool) {
+    let mut end = pin!(sleep_until(until));
     while !(last && usize::from(tally.sent) <= tally.times.len()) {
-        match timeout_at(until, ticket.hear()).await {
-            Ok(Event::Answer(time)) => tally.times.push(time),
-            Ok(Event::Refusal(by, why)) => tally.refusal = Some((by, why)),
-            Err(_) => return,
+        tokio::select! {
+            biased;
+            event = ticket.hear() => match event {
+                Event::Answer(time) => tally.times.push(time),
+                Event::Refusal(by, why) => tally.refusal = Some((by, why)),
+            },
+            () = &mut end => return,
         }
     }
 }

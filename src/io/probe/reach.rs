@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -68,7 +69,7 @@ impl Names {
                     return Ok(stream);
                 }
                 Ok(Err(error)) => fault(&error, *address),
-                Err(_) => course.overrun(),
+                Err(_) => Outcome::bad(course.late()),
             };
             // What a target refused says more than what this host could not try.
             if worst.as_ref().is_none_or(|worst| worst.look == Look::Unable) {
@@ -82,6 +83,7 @@ impl Names {
 /// What an error of connecting or sending means.
 pub(super) fn fault(error: &io::Error, to: SocketAddr) -> Outcome {
     use io::ErrorKind as Kind;
+    let number = error.raw_os_error().map(Errno::from_raw);
     let version = if to.is_ipv4() { "IPv4" } else { "IPv6" };
     match error.kind() {
         Kind::ConnectionRefused => Outcome::bad("connection refused"),
@@ -90,6 +92,10 @@ pub(super) fn fault(error: &io::Error, to: SocketAddr) -> Outcome {
         // Routers on the way say the same words as this host's own table of routes.
         Kind::NetworkUnreachable if has_route(to) => Outcome::bad("network unreachable"),
         Kind::HostUnreachable if has_route(to) => Outcome::bad("host unreachable"),
+        // Only IPv6 tells the word of a firewall far away in this way; of IPv4 it is always this host's.
+        Kind::PermissionDenied if number == Some(Errno::EACCES) && to.is_ipv6() && has_route(to) => {
+            Outcome::bad("forbidden by a firewall on the way")
+        }
         Kind::NetworkUnreachable | Kind::HostUnreachable | Kind::AddrNotAvailable => {
             Outcome::unable(format!("no {version} route from this host to {}", to.ip()))
         }
@@ -97,24 +103,16 @@ pub(super) fn fault(error: &io::Error, to: SocketAddr) -> Outcome {
             Outcome::unable(format!("this host does not permit it: its firewall, its sandbox or a broadcast address ({})", to.ip()))
         }
         Kind::OutOfMemory | Kind::StorageFull => Outcome::unable("this host has no room for another packet"),
-        _ => match error.raw_os_error() {
-            Some(TOO_MANY_FILES | TOO_MANY_FILES_IN_SYSTEM) => Outcome::unable("this host has too many files open (raise LimitNOFILE)"),
-            Some(NO_BUFFERS) => Outcome::unable("this host has no room for another packet"),
-            Some(NO_SUCH_FAMILY) => Outcome::unable(format!("this host has no {version}")),
-            Some(INVALID) => Outcome::unable(format!("{} cannot be reached from this host: not a valid destination here", to.ip())),
-            Some(TOO_LONG) => Outcome::unable("the packet is too long for this host"),
+        _ => match number {
+            Some(Errno::EMFILE | Errno::ENFILE) => Outcome::unable("this host has too many files open (raise LimitNOFILE)"),
+            Some(Errno::ENOBUFS) => Outcome::unable("this host has no room for another packet"),
+            Some(Errno::EAFNOSUPPORT) => Outcome::unable(format!("this host has no {version}")),
+            Some(Errno::EINVAL) => Outcome::unable(format!("{} is not a valid destination on this host", to.ip())),
+            Some(Errno::EMSGSIZE) => Outcome::unable("the packet is too long for this host"),
             _ => Outcome::bad(plain(error)),
         },
     }
 }
-
-/// Numbers of Linux, equal on all its architectures that Rust's standard library supports but MIPS and SPARC.
-const INVALID: i32 = 22;
-const TOO_MANY_FILES_IN_SYSTEM: i32 = 23;
-const TOO_MANY_FILES: i32 = 24;
-const TOO_LONG: i32 = 90;
-const NO_SUCH_FAMILY: i32 = 97;
-const NO_BUFFERS: i32 = 105;
 
 /// An error without its number, in lower case, as it stands in the middle of a line.
 pub(super) fn plain(error: &io::Error) -> String {
@@ -125,9 +123,12 @@ pub(super) fn plain(error: &io::Error) -> String {
 }
 
 /// Whether this host's own routes lead there. Connecting a datagram socket asks them and sends nothing.
-fn has_route(to: SocketAddr) -> bool {
+fn has_route(mut to: SocketAddr) -> bool {
     let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
-    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect((to.ip(), 9))).is_ok()
+    if to.port() == 0 {
+        to.set_port(9);
+    }
+    UdpSocket::bind((any, 0)).and_then(|socket| socket.connect(to)).is_ok()
 }
 
 /// What the resolver's error means; its words differ between C libraries.
@@ -150,21 +151,25 @@ mod tests {
     #[test]
     fn errors_of_the_target_are_bad_and_errors_of_this_host_are_not() {
         let here: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        let look = |number| fault(&io::Error::from_raw_os_error(number), here).look;
-        for bad in [111, 104, 110, 101, 113] {
-            assert_eq!(look(bad), Look::Bad, "error {bad}: there is a route to loopback, so another said it");
+        let look = |error| fault(&io::Error::from(error), here).look;
+        let bad = [Errno::ECONNREFUSED, Errno::ECONNRESET, Errno::ETIMEDOUT, Errno::ENETUNREACH, Errno::EHOSTUNREACH];
+        for error in bad {
+            assert_eq!(look(error), Look::Bad, "{error}: there is a route to loopback, so another said it");
         }
-        for unable in [13, 1, 99, INVALID, TOO_MANY_FILES, TOO_MANY_FILES_IN_SYSTEM, NO_SUCH_FAMILY, NO_BUFFERS, TOO_LONG] {
-            assert_eq!(look(unable), Look::Unable, "error {unable}");
+        let unable = [Errno::EACCES, Errno::EPERM, Errno::EADDRNOTAVAIL, Errno::EAFNOSUPPORT, Errno::EINVAL, Errno::EMFILE, Errno::ENOBUFS];
+        for error in unable {
+            assert_eq!(look(error), Look::Unable, "{error}");
         }
+        let here6: SocketAddr = "[::1]:9".parse().unwrap();
+        assert_eq!(fault(&io::Error::from(Errno::EACCES), here6).look, Look::Bad);
         // Multicast with an unknown scope has no route anywhere.
         let nowhere: SocketAddr = "[ff01::1%4294967]:9".parse().unwrap();
-        assert_eq!(fault(&io::Error::from_raw_os_error(101), nowhere).look, Look::Unable);
+        assert_eq!(fault(&io::Error::from(Errno::ENETUNREACH), nowhere).look, Look::Unable);
     }
 
     #[test]
     fn errors_are_told_without_their_number() {
-        assert_eq!(plain(&io::Error::from_raw_os_error(111)), "connection refused");
+        assert_eq!(plain(&io::Error::from(Errno::ECONNREFUSED)), "connection refused");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
@@ -217,10 +218,18 @@ impl Wire {
 async fn read(wire: Arc<Wire>) {
     // The largest packet there is; longer ones cannot come.
     let mut buffer = vec![0; 64 * 1024];
+    let mut control = nix::cmsg_space!(TimeSpec);
     while wire.socket.readable().await.is_ok() {
-        match wire.socket.try_io(Interest::READABLE, || receive(&wire.socket, &mut buffer)) {
-            Ok((length, Some(from), lag)) => wire.hear(&buffer[..length], from, lag),
-            Ok((_, None, _)) => {}
+        let drained = wire.socket.try_io(Interest::READABLE, || {
+            for _ in 0..BATCH {
+                if let (length, Some(from), lag) = receive(&wire.socket, &mut buffer, &mut control)? {
+                    wire.hear(&buffer[..length], from, lag);
+                }
+            }
+            Ok(())
+        });
+        match drained {
+            Ok(()) => tokio::task::yield_now().await,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
                 // The kernel tells such an error once; if it does not, this must not spin.
@@ -231,11 +240,13 @@ async fn read(wire: Arc<Wire>) {
     }
 }
 
+/// Packets taken before other tasks have their turn.
+const BATCH: usize = 64;
+
 /// Takes one packet: its length, its sender, and how long it lay in the socket.
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Option<IpAddr>, Duration)> {
-    let mut control = nix::cmsg_space!(TimeSpec);
+fn receive(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Option<IpAddr>, Duration)> {
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty())?;
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(control), MsgFlags::empty())?;
     let stamp = message.cmsgs()?.find_map(|part| match part {
         ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
         _ => None,
@@ -254,14 +265,15 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Option<I
 }
 
 fn open(family: Family, kind: Type) -> io::Result<Socket> {
-    const NO_SUCH_FAMILY: i32 = 97;
     let (domain, protocol) = match family {
         Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
         Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
     };
-    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(|error| match error.raw_os_error() {
-        Some(NO_SUCH_FAMILY) => io::Error::from(io::ErrorKind::Unsupported),
-        _ => error,
+    let socket = Socket::new(domain, kind.nonblocking().cloexec(), Some(protocol)).map_err(|error| {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAFNOSUPPORT) => io::Error::from(io::ErrorKind::Unsupported),
+            _ => error,
+        }
     })?;
     Ok(socket)
 }
