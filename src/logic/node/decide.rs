@@ -16,7 +16,7 @@ use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::incident::Act;
 use crate::logic::intent::{Electorate, Step, Wanted};
-use crate::logic::node::Node;
+use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
 use crate::logic::notice::{self, Case, Notice, Word};
 use crate::logic::standing::{self, Tally};
@@ -254,7 +254,7 @@ impl Node {
         let Some((channel, notices)) = channel else {
             // The channel was removed while it was voted on: nothing is to be told any more.
             let delivery = Delivery { success: false, detail: "the channel was removed".into(), refused: vec![] };
-            self.delivered(now, ballot, &delivery, out);
+            self.errands.insert(ballot, Sent { covers: Vec::new(), fresh: true, delivery: Some(delivery), noted: false });
             return;
         };
         let covers =
@@ -268,7 +268,7 @@ impl Node {
             items,
         };
         let letter = letter::write(&topic);
-        self.errands.insert(ballot, (channel.name.clone(), covers));
+        self.errands.insert(ballot, Sent { covers, fresh: true, delivery: None, noted: false });
         out.note(Note::Sending { channel: channel.name.clone(), subject: letter.subject.clone() });
         out.then(Effect::Carry(Box::new(Errand { ballot, channel: channel.name, way: channel.way, letter, within })));
     }
@@ -319,13 +319,26 @@ impl Node {
         watchers.iter().map(row).collect()
     }
 
-    /// An errand ended: its receipt is written, whatever became of it.
-    pub(super) fn delivered(&mut self, now: Now, ballot: EntryHash, delivery: &Delivery, out: &mut Effects) {
-        let covers = self.errands.remove(&ballot).map(|(_, covers)| covers).unwrap_or_default();
-        let (detail, refused) = (delivery.detail.clone(), delivery.refused.clone());
-        if let Some(done) = self.intents.ended(ballot, delivery.success, detail, refused, covers) {
-            let entry = self.seal(now, Fact::Done(done), out);
-            self.announce(&entry, out);
+    /// An errand ended. Its receipt is written at the end of the turn, or once this node can write.
+    pub(super) fn delivered(&mut self, ballot: EntryHash, delivery: Delivery) {
+        if let Some(sent) = self.errands.get_mut(&ballot) {
+            sent.delivery = Some(delivery);
+        }
+    }
+
+    /// Writes the receipts of errands that have ended, whatever became of them.
+    pub(super) fn note_deliveries(&mut self, now: Now, out: &mut Effects) {
+        let ended = |(ballot, sent): (&EntryHash, &mut Sent)| {
+            let delivery = sent.delivery.clone().filter(|_| !sent.noted)?;
+            sent.noted = true;
+            Some((*ballot, delivery, sent.covers.clone()))
+        };
+        let ended: Vec<_> = self.errands.iter_mut().filter_map(ended).collect();
+        for (ballot, delivery, covers) in ended {
+            if let Some(done) = self.intents.ended(ballot, delivery.success, delivery.detail, delivery.refused, covers) {
+                let entry = self.seal(now, Fact::Done(done), out);
+                self.announce(&entry, out);
+            }
         }
     }
 
