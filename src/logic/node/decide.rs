@@ -27,7 +27,10 @@ impl Node {
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
         for id in targets {
-            let Some(target) = self.targets.get(&id) else { continue };
+            let Some(target) = self.targets.get(&id) else {
+                self.incidents.withdraw(&id);
+                continue;
+            };
             let counted = self.counted(target);
             let tally = self.standings.tally(target, &counted);
             let since = match self.tallies.get(&id) {
@@ -46,6 +49,8 @@ impl Node {
                     Some(Act::Close(incident)) => self.close(now, incident, standing, out),
                     None => {}
                 }
+            } else {
+                self.incidents.withdraw(&id);
             }
         }
     }
