@@ -243,11 +243,12 @@ impl Intents {
         self.expired = before.expired;
     }
 
-    /// An action of this node ended: the receipt to be written. None if this node did not begin it, or
-    /// its receipt is written.
+    /// An action of this node ended, for these of its ballot's keys: the receipt to be written. None if
+    /// this node did not begin it, or its receipt is written.
     pub fn ended(
         &mut self,
         ballot: EntryHash,
+        keys: Vec<IntentKey>,
         success: bool,
         detail: String,
         refused: Vec<String>,
@@ -256,7 +257,7 @@ impl Intents {
         self.own.retain(|_, own| own.ballot != ballot);
         let known = self.ballots.get(&ballot)?;
         let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
-        Some(Done { ballot, keys: executing.keys, success, detail, message: executing.message, refused, covers })
+        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
     }
 
     /// The receipt of a key, if its action was performed.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::base::entry::Entry;
 use crate::base::fact::Fact;
-use crate::base::id::{EntryHash, Incarnation, NodeId, TargetId};
+use crate::base::id::{EntryHash, Incarnation, IntentKey, NodeId, TargetId};
 use crate::base::key::SecretKey;
 use crate::base::note::Note;
 use crate::base::notice::Delivery;
@@ -103,7 +103,7 @@ pub struct Node {
     /// Errands until their receipts are committed, by ballot.
     errands: BTreeMap<EntryHash, Sent>,
     /// What is wanted now, by channel.
-    wanted: BTreeMap<String, Vec<(crate::base::id::IntentKey, Mono, Notice)>>,
+    wanted: BTreeMap<String, Vec<(IntentKey, Mono, Notice)>>,
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
@@ -135,6 +135,8 @@ pub struct Node {
 /// An errand of this node.
 #[derive(Debug)]
 struct Sent {
+    /// What it tells: of the keys that were voted on, those that were still wanted.
+    keys: Vec<IntentKey>,
     /// The `Opened` entries that it tells of.
     covers: Vec<EntryHash>,
     /// It was asked for in the last turn, which may still be undone.

@@ -14,7 +14,7 @@ use crate::base::target::{Expected, Quorum, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
-use crate::logic::incident::Act;
+use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
@@ -247,24 +247,22 @@ impl Node {
     }
 
     fn act(&mut self, now: Now, ballot: EntryHash, keys: &[IntentKey], message: String, within: Span, out: &mut Effects) {
-        let found = self.wanted.iter().find_map(|(name, wanted)| {
-            let notices: Vec<Notice> =
-                wanted.iter().filter(|(key, _, _)| keys.contains(key)).map(|(_, _, notice)| notice.clone()).collect();
-            (!notices.is_empty()).then(|| (name.clone(), notices))
+        let channels = self.settings.network.channels.iter();
+        let found = channels.filter_map(|channel| Some((channel, self.wanted.get(&channel.name)?))).find_map(|(channel, wanted)| {
+            let still = wanted.iter().filter(|(key, _, _)| keys.contains(key));
+            let told: Vec<_> = still.filter_map(|(key, _, notice)| Some((*key, self.item(now, channel, notice)?))).collect();
+            (!told.is_empty()).then(|| (channel.clone(), told))
         });
-        let channel = found.and_then(|(name, notices)| {
-            let channel = self.settings.network.channels.iter().find(|channel| channel.name == name)?;
-            Some((channel.clone(), notices))
-        });
-        let Some((channel, notices)) = channel else {
-            // The channel was removed while it was voted on: nothing is to be told any more.
-            let delivery = Delivery { success: false, detail: "the channel was removed".into(), refused: vec![] };
-            self.errands.insert(ballot, Sent { covers: Vec::new(), fresh: true, delivery: Some(delivery), noted: false });
+        let Some((channel, told)) = found else {
+            // The channel was removed, or what was voted on has changed meanwhile.
+            let delivery = Delivery { success: false, detail: "there was nothing to tell any more".into(), refused: vec![] };
+            let sent = Sent { keys: keys.to_vec(), covers: Vec::new(), fresh: true, delivery: Some(delivery), noted: false };
+            self.errands.insert(ballot, sent);
             return;
         };
-        let covers =
-            notices.iter().filter_map(|notice| self.incidents.get(&notice.incident)).flat_map(|incident| incident.openings()).collect();
-        let items = notices.iter().filter_map(|notice| self.item(now, &channel, notice)).collect();
+        let (keys, items): (Vec<IntentKey>, Vec<Item>) = told.into_iter().unzip();
+        let openings = |item: &Item| self.incidents.get(&item.incident).map(Incident::openings);
+        let covers = items.iter().filter_map(openings).flatten().collect();
         let topic = Topic {
             network: self.settings.network.name.clone(),
             sender: self.settings.name.clone(),
@@ -273,7 +271,7 @@ impl Node {
             items,
         };
         let letter = letter::write(&topic);
-        self.errands.insert(ballot, Sent { covers, fresh: true, delivery: None, noted: false });
+        self.errands.insert(ballot, Sent { keys, covers, fresh: true, delivery: None, noted: false });
         out.note(Note::Sending { channel: channel.name.clone(), subject: letter.subject.clone() });
         out.then(Effect::Carry(Box::new(Errand { ballot, channel: channel.name, way: channel.way, letter, within })));
     }
@@ -336,11 +334,11 @@ impl Node {
         let ended = |(ballot, sent): (&EntryHash, &mut Sent)| {
             let delivery = sent.delivery.clone().filter(|_| !sent.noted)?;
             sent.noted = true;
-            Some((*ballot, delivery, sent.covers.clone()))
+            Some((*ballot, delivery, sent.keys.clone(), sent.covers.clone()))
         };
         let ended: Vec<_> = self.errands.iter_mut().filter_map(ended).collect();
-        for (ballot, delivery, covers) in ended {
-            if let Some(done) = self.intents.ended(ballot, delivery.success, delivery.detail, delivery.refused, covers) {
+        for (ballot, delivery, keys, covers) in ended {
+            if let Some(done) = self.intents.ended(ballot, keys, delivery.success, delivery.detail, delivery.refused, covers) {
                 let entry = self.seal(now, Fact::Done(done), out);
                 self.announce(&entry, out);
             }
