@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::base::entry::Entry;
 use crate::base::fact::Fact;
-use crate::base::id::{EntryHash, Incarnation, IntentKey, NodeId, TargetId};
+use crate::base::id::{ChainId, EntryHash, Incarnation, IntentKey, Lane, NodeId, TargetId};
 use crate::base::key::SecretKey;
 use crate::base::note::Note;
 use crate::base::notice::Delivery;
@@ -120,7 +120,7 @@ pub struct Node {
     /// The last turn has ended, and whether it was committed is not known yet.
     ended: bool,
     /// Heads that moved in this turn because of entries from peers.
-    moved: BTreeMap<crate::base::id::ChainId, Head>,
+    moved: BTreeMap<ChainId, Head>,
     /// Own state that may differ from what the journal says of it.
     unsaid: Unsaid,
     tallies: BTreeMap<TargetId, (Tally, Wall)>,
@@ -561,6 +561,7 @@ impl Node {
 
     /// Whether this node may grant and propose now.
     fn votes(&self, now: Now) -> bool {
+            said: self.journal.head(&ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State }),
         let role = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
         role && self.fault.is_none() && self.mute_until <= now.mono
     }
