@@ -177,6 +177,9 @@ pub struct Closed {
     /// The standing now.
     #[n(4)]
     pub standing: Standing,
+    /// Notices of how bad it was that no channel's receipt is known for: they are still to be told.
+    #[n(5)]
+    pub owed: Vec<IntentKey>,
 }
 
 /// A candidate asks for the votes on a group of keys. The entry's hash names the ballot.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::fact::{Closed, Opened};
-use crate::base::id::{EntryHash, IncidentId, NodeId, TargetId};
+use crate::base::id::{EntryHash, IncidentId, IntentKey, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::outcome::Standing;
 use crate::base::time::{Mono, Now, Span, Wall};
@@ -26,6 +26,7 @@ pub struct Incident {
     opened: BTreeMap<EntryHash, (Said, Opened)>,
     closed: BTreeMap<EntryHash, (Said, Closed)>,
     covered: BTreeSet<EntryHash>,
+    owed: BTreeSet<IntentKey>,
     /// When this node first knew of it, in this run of the daemon.
     seen: Option<Mono>,
 }
@@ -73,6 +74,7 @@ impl Incidents {
             (None, Standing::Degraded | Standing::Down) => Act::Open(self.next(target)),
             (Some((id, _)), Standing::Up) => Act::Close(id),
             _ => {
+        incident.owed.extend(&fact.owed);
                 self.wishes.remove(target);
                 return None;
             }
@@ -168,6 +170,12 @@ impl Incident {
     pub fn opening(&self) -> Option<(&Said, &Opened)> {
         let worst = self.standing();
         let first = self.opened.iter().filter(|(_, (_, fact))| fact.standing == worst).min_by_key(|(entry, (said, _))| (*said, **entry));
+    /// Notices that were not known to be told when it closed.
+    #[must_use]
+    pub const fn owed(&self) -> &BTreeSet<IntentKey> {
+        &self.owed
+    }
+
         first.map(|(_, (said, fact))| (said, fact))
     }
 
@@ -222,7 +230,7 @@ mod tests {
     }
 
     fn close(number: u32, covers: Vec<EntryHash>) -> Closed {
-        Closed { incident: id(number), covers, at: 0, lasted: 0, standing: Standing::Up }
+        Closed { incident: id(number), covers, at: 0, lasted: 0, standing: Standing::Up, owed: vec![] }
     }
 
     #[test]

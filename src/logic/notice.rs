@@ -6,7 +6,7 @@
 
 pub mod letter;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::id::{Domain, IncidentId, IntentKey, NetworkId};
 use crate::base::outcome::Standing;
@@ -30,9 +30,11 @@ pub struct Notice {
 
 /// What the parent knows of one incident.
 #[derive(Clone, Copy, Debug)]
-pub struct Case {
+pub struct Case<'a> {
     /// Whether it is open.
     pub open: bool,
+    /// Notices that were not known to be told when it closed.
+    pub owed: &'a BTreeSet<IntentKey>,
     /// The worst that was said of it.
     pub standing: Standing,
 }
@@ -51,15 +53,15 @@ pub enum Word {
 impl Notices {
     /// What a channel is to tell: the notices, each with its key and since when it is wanted here.
     ///
-    /// A bad phase is told while the incident is open; one that was seen open here, or that somebody
-    /// has begun to tell, is told even if the incident is over meanwhile. A recovery is told once a
-    /// bad phase was.
+    /// A bad phase is told while the incident is open; one that was seen open here, that was owed when
+    /// it closed, or that somebody has begun to tell, is told even if the incident is over meanwhile. A
+    /// recovery is told once a bad phase was.
     pub fn wanted<'a>(
         &mut self,
         now: Mono,
         network: NetworkId,
         channel: &Channel,
-        cases: impl Iterator<Item = (IncidentId, Case)>,
+        cases: impl Iterator<Item = (IncidentId, Case<'a>)>,
         word: impl Fn(&IntentKey) -> Word + 'a,
     ) -> Vec<(IntentKey, Mono, Notice)> {
         let mut wanted = Vec::new();
@@ -69,7 +71,7 @@ impl Notices {
             let (bad_key, up_key) = (key(bad), key(Phase::Up));
             let told = [Phase::Degraded, Phase::Down].into_iter().any(|phase| word(&key(phase)) == Word::Told);
             let bad_word = word(&bad_key);
-            let began = case.open || bad_word == Word::Begun || self.since.contains_key(&bad_key);
+            let began = case.open || bad_word == Word::Begun || case.owed.contains(&bad_key) || self.since.contains_key(&bad_key);
             if channel.on.contains(&bad) && bad_word != Word::Told && began {
                 let since = *self.since.entry(bad_key).or_insert(now);
                 wanted.push((bad_key, since, Notice { incident, phase: bad }));
@@ -151,7 +153,7 @@ mod tests {
             asked if begun.iter().any(|phase| key(*phase) == *asked) => Word::Begun,
             _ => Word::Nothing,
         };
-        let cases = [(incident(), Case { open, standing })].into_iter();
+        let cases = [(incident(), Case { open, standing, owed: &BTreeSet::new() })].into_iter();
         notices.wanted(Mono(0), NETWORK, &channel(), cases, word).into_iter().map(|(_, _, notice)| notice.phase).collect()
     }
 
@@ -176,6 +178,14 @@ mod tests {
     fn what_ended_long_ago_is_not_told_to_a_new_channel_or_after_a_restart() {
         assert_eq!(wanted(&mut Notices::default(), false, Standing::Down, &[], &[]), []);
         assert_eq!(wanted(&mut Notices::default(), false, Standing::Down, &[], &[Phase::Down]), [Phase::Down], "but what was begun is");
+    }
+
+    #[test]
+    fn what_was_owed_when_it_closed_is_told_by_whoever_did_not_see_it() {
+        let owed = BTreeSet::from([key(Phase::Down)]);
+        let cases = [(incident(), Case { open: false, standing: Standing::Down, owed: &owed })].into_iter();
+        let wanted = Notices::default().wanted(Mono(0), NETWORK, &channel(), cases, |_| Word::Nothing);
+        assert_eq!(wanted.into_iter().map(|(_, _, notice)| notice.phase).collect::<Vec<_>>(), [Phase::Down]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::base::limits;
 use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::outcome::{Standing, Verdict};
-use crate::base::settings::{Channel, Split};
+use crate::base::settings::{Channel, Phase, Split};
 use crate::base::target::{Expected, Quorum, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
@@ -118,7 +118,12 @@ impl Node {
 
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
         let Some(known) = self.incidents.get(&incident) else { return };
-        let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, incident };
+        // Whoever sees the incident only when it is over learns from here that it is still to be told.
+        let bad = Phase::of(known.standing());
+        let key = |channel: &Channel| notice::key_of(self.settings.network.network, &channel.name, &incident, bad);
+        let telling = self.settings.network.channels.iter().filter(|channel| channel.on.contains(&bad));
+        let owed = telling.map(key).filter(|key| self.intents.receipt(key).is_none()).collect();
+        let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, owed, incident };
         let entry = self.seal(now, Fact::Closed(closed), out);
         self.announce(&entry, out);
     }
@@ -186,7 +191,10 @@ impl Node {
         };
         self.wanted.clear();
         for channel in &self.settings.network.channels {
-            let cases = self.incidents.all().map(|(id, incident)| (id, Case { open: incident.is_open(), standing: incident.standing() }));
+            let cases = self
+                .incidents
+                .all()
+                .map(|(id, incident)| (id, Case { open: incident.is_open(), standing: incident.standing(), owed: incident.owed() }));
             let wanted = self.notices.wanted(now.mono, network, channel, cases, word);
             if !wanted.is_empty() {
                 self.wanted.insert(channel.name.clone(), wanted);
@@ -297,7 +305,7 @@ impl Node {
         let counted =
             self.tallies.get(&notice.incident.target).map_or(opened.votes.len(), |(tally, _)| tally.counted.max(opened.votes.len()));
         let network = self.settings.network.network;
-        let phases = [crate::base::settings::Phase::Degraded, crate::base::settings::Phase::Down];
+        let phases = [Phase::Degraded, Phase::Down];
         let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
             let key = notice::key_of(network, &channel.name, &notice.incident, phase);
             self.intents.receipt(&key).map(|receipt| receipt.message.clone())
