@@ -59,10 +59,22 @@ impl Incidents {
         incident.seen = incident.seen.or(now);
     }
 
+    /// Everything was folded anew in the same run of the daemon: when `before` knew of each first still holds.
+    pub fn resume(&mut self, before: Self) {
+        for (target, numbers) in before.targets {
+            for (number, known) in numbers {
+                if let Some(incident) = self.targets.get_mut(&target).and_then(|numbers| numbers.get_mut(&number)) {
+                    incident.seen = known.seen.or(incident.seen);
+                }
+            }
+        }
+    }
+
     /// Takes a `Closed` fact.
     pub fn closed(&mut self, entry: EntryHash, said: Said, fact: &Closed) {
         let incident = self.incident(&fact.incident);
         incident.covered.extend(&fact.covers);
+        incident.owed.extend(&fact.owed);
         incident.closed.insert(entry, (said, fact.clone()));
     }
 
@@ -74,7 +86,6 @@ impl Incidents {
             (None, Standing::Degraded | Standing::Down) => Act::Open(self.next(target)),
             (Some((id, _)), Standing::Up) => Act::Close(id),
             _ => {
-        incident.owed.extend(&fact.owed);
                 self.wishes.remove(target);
                 return None;
             }
@@ -159,6 +170,12 @@ impl Incident {
         self.opened.keys().copied().collect()
     }
 
+    /// Notices that were not known to be told when it closed.
+    #[must_use]
+    pub const fn owed(&self) -> &BTreeSet<IntentKey> {
+        &self.owed
+    }
+
     /// The worst that was said.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -170,12 +187,6 @@ impl Incident {
     pub fn opening(&self) -> Option<(&Said, &Opened)> {
         let worst = self.standing();
         let first = self.opened.iter().filter(|(_, (_, fact))| fact.standing == worst).min_by_key(|(entry, (said, _))| (*said, **entry));
-    /// Notices that were not known to be told when it closed.
-    #[must_use]
-    pub const fn owed(&self) -> &BTreeSet<IntentKey> {
-        &self.owed
-    }
-
         first.map(|(_, (said, fact))| (said, fact))
     }
 

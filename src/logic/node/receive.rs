@@ -81,7 +81,7 @@ impl Node {
                         self.outlived = true;
                     }
                     self.announce(&entry, out);
-                    self.fold(now.mono, &entry);
+                    self.fold(now.mono, true, &entry);
                     out.append.push(entry);
                 }
                 Place::Known => self.mesh.has(link, chain, entry.header.sequence),
