@@ -23,6 +23,8 @@ pub struct Mesh {
     links: BTreeMap<LinkId, Link>,
     dials: BTreeMap<NodeId, Dial>,
     gone: BTreeMap<NodeId, (Wall, String)>,
+    /// Peers believe that more is stored here than is: they must be told.
+    overrated: bool,
 }
 
 /// One link.
@@ -71,7 +73,7 @@ impl Mesh {
     /// A node without links that dials the members with addresses.
     #[must_use]
     pub fn new(me: NodeId) -> Self {
-        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new() }
+        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), overrated: false }
     }
 
     /// The roster changed: dials whom it names, closes links to whom it does not.
@@ -212,6 +214,11 @@ impl Mesh {
         }
     }
 
+    /// What peers sent lately was not taken, and now it would be: they are told what is stored here.
+    pub const fn catch_up(&mut self) {
+        self.overrated = true;
+    }
+
     /// Nothing of the last turn was performed: cursors go back to what peers said that they stored.
     pub fn rewind(&mut self) {
         for link in self.links.values_mut() {
@@ -225,10 +232,11 @@ impl Mesh {
 
     /// Tells peers what was stored in this turn, and asks for what each lacks to be sent.
     pub fn pump(&mut self, now: Now, changed: &[Head], known: &Known, out: &mut Effects) {
+        let all = std::mem::take(&mut self.overrated);
         for (id, link) in &mut self.links {
-            if !changed.is_empty() {
-                let heads = Heads { complete: false, heads: changed.to_vec() };
-                out.then(Effect::Send { link: *id, message: Message::Heads(heads) });
+            if all || !changed.is_empty() {
+                let heads = if all { (known.heads)() } else { changed.to_vec() };
+                out.then(Effect::Send { link: *id, message: Message::Heads(Heads { complete: all, heads }) });
             }
             if link.digest_due <= now.mono {
                 link.digest_due = now.mono + limits::DIGEST;

@@ -295,6 +295,7 @@ impl Node {
         self.unsaid = Unsaid::Everything;
         self.changed = true;
     }
+        self.mesh.catch_up();
 
     /// The first message of every link.
     #[must_use]
