@@ -113,6 +113,8 @@ pub struct Node {
     isolated: bool,
     beat_due: Mono,
     beats: u64,
+    /// The last heartbeat of each node.
+    heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
     /// A life above this one was seen: another must be opened.
     outlived: bool,
     /// The name of a new life and why it begins, until its first entry is committed.
@@ -212,6 +214,7 @@ impl Node {
             isolated: false,
             beat_due: now.mono,
             beats: 0,
+            heartbeats: BTreeMap::new(),
             outlived: false,
             opening: None,
             ended: false,
@@ -292,10 +295,10 @@ impl Node {
     /// The fault is believed to be over: the next turn writes again.
     pub fn retry(&mut self) {
         self.fault = None;
+        self.mesh.catch_up();
         self.unsaid = Unsaid::Everything;
         self.changed = true;
     }
-        self.mesh.catch_up();
 
     /// The first message of every link.
     #[must_use]
@@ -549,20 +552,22 @@ impl Node {
     }
 
     fn heartbeat(&mut self, now: Now) -> Message {
-        self.beats += 1;
+        // A daemon that continues its life after a restart must not count again what it counted before,
+        // or it is not heard until it has caught up. Its forward-only clock went on meanwhile.
+        self.beats = (self.beats + 1).max(now.mono.0);
         let heartbeat = Heartbeat {
             author: self.me,
             incarnation: self.journal.incarnation(),
             counter: self.beats,
             voting: self.votes(now),
             isolated: self.isolated,
+            said: self.journal.head(&ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State }),
         };
         Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
     }
 
     /// Whether this node may grant and propose now.
     fn votes(&self, now: Now) -> bool {
-            said: self.journal.head(&ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State }),
         let role = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
         role && self.fault.is_none() && self.mute_until <= now.mono
     }
