@@ -230,6 +230,7 @@ impl Node {
         node.enrol(now, out);
         node.recall(now, entries);
         node.begin(now, beginning, out);
+        node.rewatch(now);
         node.ended = true;
         node
     }
@@ -365,17 +366,38 @@ impl Node {
 
     /// Which targets this node looks at may depend on who is dead.
     fn rewatch(&mut self, now: Now) {
-        let members = self.members();
-        let dead = self.dead();
-        let me = self.me;
-        let votes = self.settings.network.member(&me).is_some_and(|member| member.role.votes());
-        let mine = |target: &&Target| {
-            !matches!(target.probe, Probe::Node(_))
-                && votes
-                && (target.reference || standing::watchers(target, &members, &dead).contains(&me))
-        };
-        let targets: Vec<&Target> = self.targets.values().filter(mine).collect();
+        let (members, dead) = (self.members(), self.dead());
+        let targets: Vec<&Target> = self.targets.values().filter(|target| self.is_mine(target, &members, &dead)).collect();
         self.schedule.watch(now, &targets, &mut self.rng);
+        // What this node no longer looks at it no longer judges, or its word would count when it stands in again.
+        let looked = |target: &Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
+        let dropped = self.verdicts.all().map(|(id, _)| id).filter(|id| self.targets.get(id).is_some_and(looked)).cloned();
+        let dropped: Vec<TargetId> = dropped.collect();
+        for id in dropped {
+            self.verdicts.forget(&id);
+            self.unsaid.verdict(&id);
+        }
+    }
+
+    /// Whether this node is to look at a target.
+    fn is_mine(&self, target: &Target, members: &[(NodeId, Expected)], dead: &BTreeSet<NodeId>) -> bool {
+        if matches!(target.probe, Probe::Node(_)) || !members.iter().any(|(node, _)| *node == self.me) {
+            return false;
+        }
+        let mut gone = self.gone(target, dead);
+        // Who cannot look goes on trying, so that it finds out when it can.
+        gone.remove(&self.me);
+        target.reference || standing::watchers(target, members, &gone).contains(&self.me)
+    }
+
+    /// Who is replaced as a watcher of a target: the dead, and those who say that they cannot look at it.
+    fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let mut gone = dead.clone();
+        if let Watchers::Count(_) = target.watchers {
+            let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
+            gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
+        }
+        gone
     }
 
     fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {

@@ -42,6 +42,12 @@ impl Schedule {
         }
     }
 
+    /// Whether it watches a target.
+    #[must_use]
+    pub fn watches(&self, target: &TargetId) -> bool {
+        self.due.contains_key(target)
+    }
+
     /// Orders for everything that is due. `hurried` says whether a target has an unconfirmed change.
     pub fn orders<'a>(
         &mut self,

@@ -10,7 +10,7 @@ use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
-use crate::base::target::{Expected, Quorum, Target};
+use crate::base::target::{Expected, Quorum, Target, Watchers};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
@@ -32,6 +32,7 @@ impl Node {
         }
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
+        self.stand_in(now, &targets);
         for id in targets {
             let Some(target) = self.targets.get(&id) else {
                 self.incidents.withdraw(&id);
@@ -61,16 +62,23 @@ impl Node {
         }
     }
 
+    /// Looks at what whoever should cannot look at, and leaves it to it again when it can.
+    fn stand_in(&mut self, now: Now, targets: &BTreeSet<TargetId>) {
+        let (members, dead) = (self.members(), self.dead());
+        let counted = |target: &&Target| matches!(target.watchers, Watchers::Count(_));
+        let mut changed = targets.iter().filter_map(|id| self.targets.get(id)).filter(counted);
+        if changed.any(|target| self.is_mine(target, &members, &dead) != self.schedule.watches(&target.id)) {
+            self.rewatch(now);
+        }
+    }
+
     fn votes_on_targets(&self) -> bool {
         self.settings.network.member(&self.me).is_some_and(|member| member.role.votes())
     }
 
     /// The watchers of a target that count now: alive as far as is known, and not isolated.
     pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
-        let mut gone = self.dead();
-        let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
-        gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
-        let watchers = standing::watchers(target, &self.members(), &gone);
+        let watchers = standing::watchers(target, &self.members(), &self.gone(target, &self.dead()));
         let counts = |node: &NodeId| {
             if *node == self.me {
                 return !self.isolated;
