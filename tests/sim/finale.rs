@@ -142,6 +142,9 @@ impl Cluster {
         let on = self.options.channels().remove(0).on;
         for incident in &incidents {
             let id = incident.id.to_string();
+            if let Some(notice) = incident.notices.iter().find(|notice| notice.state != "told") {
+                return Some(format!("that {id} is {} is {}: {}", notice.phase, notice.state, notice.detail));
+            }
             let bad = Phase::of(incident.standing);
             if on.contains(&bad) && self.world.told(&id, bad.word()) == 0 {
                 return Some(format!("{id} was never told"));
@@ -184,8 +187,10 @@ impl Cluster {
         let voters = (0..self.options.nodes).filter(|host| !self.options.observers.contains(host));
         let expected = |host| if self.options.sometimes.contains(&host) { Expected::Sometimes } else { Expected::Always };
         let members: Vec<(NodeId, Expected)> = voters.map(|host| (node(host), expected(host))).collect();
-        let dead: BTreeSet<NodeId> = (0..self.hosts.len()).filter(|host| self.hosts[*host].dead).map(node).collect();
-        standing::watchers(target, &members, &dead).iter().any(|watcher| !dead.contains(watcher))
+        let unable = |host: &usize| self.world.unable.get(&(*host, target.id.0.clone())).is_some_and(|count| 0 < *count);
+        let gone = (0..self.hosts.len()).filter(|host| self.hosts[*host].dead || unable(host)).map(node);
+        let gone: BTreeSet<NodeId> = gone.collect();
+        standing::watchers(target, &members, &gone).iter().any(|watcher| !gone.contains(watcher))
     }
 
     /// Whether somebody who lives would miss a host.

@@ -257,7 +257,10 @@ impl Cluster {
         self.world.remember(self.at);
         self.world.cut.clear();
         self.world.strays.clear();
-        self.world.unable.clear();
+        // What somebody cannot look at may stay so for good.
+        if self.rng.chance(50) {
+            self.world.unable.clear();
+        }
         self.world.moods.clear();
         for host in 0..self.hosts.len() {
             let soon = self.at + self.rng.below(2000);
