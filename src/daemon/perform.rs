@@ -128,7 +128,9 @@ impl Performer {
         // where links break as soon as they are used, and say so.
         let thread = std::thread::Builder::new().name(name).spawn(move || read(reader, &wanted));
         if let Err(error) = thread {
-            tracing::error!("a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted");
+            tracing::error!(
+                "a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted"
+            );
         }
         Self { links, prober, outbox, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
     }

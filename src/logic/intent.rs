@@ -103,6 +103,9 @@ pub struct Electorate<'a> {
     pub silent: Vec<NodeId>,
     /// Whether this node may grant: its last commit worked and its time of silence is over.
     pub voting: bool,
+    /// Whether it has said so for long enough that all who can hear it await its vote: only then may it
+    /// ask and act, or two nodes that begin to vote at the same moment would not know of each other.
+    pub announced: bool,
     /// Members enrolled, this node included.
     pub enrolled: usize,
     /// For how long this node has seen no other member alive; none while it sees one.
@@ -397,7 +400,7 @@ impl Intents {
                 let all = electorate.voters.iter().all(granted) && granted(&self.me);
                 let enough = !electorate.majority || electorate.enrolled < 2 * ballot.grants.keys().filter(|voter| granted(voter)).count();
                 let settled = electorate.alone.is_none_or(|alone| electorate.enrolled == 1 || self.lease <= alone);
-                if !(all && enough && settled) {
+                if !(all && enough && settled && electorate.announced) {
                     return None;
                 }
                 let message = self.begun(&keys).map_or_else(|| (electorate.message)(&keys), |executing| executing.message.clone());
@@ -430,8 +433,9 @@ impl Intents {
     }
 
     fn propose(&self, now: Mono, wanted: &[Wanted], electorate: &Electorate) -> Option<Step> {
-        let mine =
-            wanted.iter().filter(|wanted| electorate.voting && wanted.capable.contains(&self.me) && !self.own.contains_key(&wanted.domain));
+        let mine = wanted.iter().filter(|wanted| {
+            electorate.voting && electorate.announced && wanted.capable.contains(&self.me) && !self.own.contains_key(&wanted.domain)
+        });
         for wanted in mine {
             let open: Vec<(IntentKey, Mono)> = wanted.keys.iter().filter(|(key, _)| !self.receipts.contains_key(key)).copied().collect();
             // What somebody has begun to act for is proposed again as the same group.

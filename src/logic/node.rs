@@ -106,6 +106,8 @@ pub struct Node {
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
+    /// Since when this node says that it votes.
+    voting_since: Option<Mono>,
     /// When votes that hang on the mere passing of time are looked at again.
     nudge: Option<Mono>,
     alone_since: Option<Mono>,
@@ -187,6 +189,7 @@ impl Node {
             wanted: BTreeMap::new(),
             mute_until: now.mono,
             fault: None,
+            voting_since: None,
             nudge: None,
             alone_since: Some(now.mono),
             isolated: false,
@@ -486,6 +489,11 @@ impl Node {
     }
 
     fn beat(&mut self, now: Now, out: &mut Effects) {
+        let votes = self.votes(now);
+        if votes != self.voting_since.is_some() {
+            self.voting_since = votes.then_some(now.mono);
+            self.beat_due = now.mono;
+        }
         if self.beat_due <= now.mono {
             self.beat_due = now.mono + liveness::heartbeat_every(self.settings.network.roster.len());
             let message = self.heartbeat(now);
@@ -511,6 +519,12 @@ impl Node {
     fn votes(&self, now: Now) -> bool {
         let role = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
         role && self.fault.is_none() && self.mute_until <= now.mono
+    }
+
+    /// Whether everybody who can hear this node has had time to hear that it votes: three heartbeats.
+    fn has_announced(&self, now: Now) -> bool {
+        let time = liveness::heartbeat_every(self.settings.network.roster.len()) * 3;
+        self.settings.network.roster.len() == 1 || self.voting_since.is_some_and(|since| time <= now.mono.since(since))
     }
 
     /// Members that may vote, and whether each may be away.

@@ -230,6 +230,7 @@ impl Node {
             voters,
             silent,
             voting: self.votes(now),
+            announced: self.has_announced(now),
             enrolled: members.len(),
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
