@@ -99,7 +99,7 @@ impl Placed<'_, String> {
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ConfigError> {
         words.iter().find(|(word, _)| *word == self.value).map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(format!("\"{}\" means nothing here", short(self.value)), nearest(self.value, &known))
+            self.fault(format!("\"{}\" means nothing here", short(self.value)), nearest(self.value, &known, "write one of"))
         })
     }
 

@@ -159,15 +159,13 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
 fn what_this_version_does_not_do_is_refused() {
     check(
         &["id = \"a\"\n[[maintenance]]\nname = \"patch night\"\ntargets = [\"shop\"]"],
-        &expect![[
-            r#"network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#
-        ]],
+        &expect![[r#"
+        network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#]],
     );
     check_host(
         &["[[network]]\nname = \"home\"\ngit = { url = \"https://git.example.org/watch.git\", branch = \"main\" }"],
-        &expect![[
-            r#"0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#
-        ]],
+        &expect![[r#"
+        0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#]],
     );
 }
 
@@ -206,7 +204,7 @@ fn faults_of_a_host() {
             0.toml:1: mail: no mail server is named; add server = "smtp.example.org:587", or remove this section
             0.toml:2: mail.server: "m.example.org:smtp" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             0.toml:3: mail.tls: "startls" means nothing here; did you mean "starttls"?
-            0.toml:3: mail.tls: "ssl" means nothing here; known here: starttls, tls, none
+            0.toml:3: mail.tls: "ssl" means nothing here; write one of starttls, tls, none
             0.toml:4: mail.user: with tls = "none" the password would cross the network for everybody to read; set tls to "starttls" or "tls", or remove user
             0.toml:4: mail.password-file: this path does not begin at /; write the whole path, as in "/etc/peerwatch/smtp-password"
             0.toml:3: mail.password-file: there is a password but no login name; add user = "…", or remove this line
@@ -247,7 +245,7 @@ fn faults_of_a_network() {
             network.toml: id is missing; add id = "home-…" at the top, with a few random letters, the same on every node
             network.toml:1: id: "" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
             network.toml:1: id: "local" is the id of the network that every host makes by itself; choose another
-            network.toml:2: split: "halves" means nothing here; known here: each, majority
+            network.toml:2: split: "halves" means nothing here; write one of each, majority
             network.toml:2: split: of two nodes the majority is both, so when one fails the other tells nobody; write "each", or add a third node
             network.toml:2: lease: 1s is out of bounds; write a duration from 4s to 10m
             network.toml:2: lease: 60 has no unit; write it in quotes and with its unit, as in "30s"
@@ -281,8 +279,8 @@ fn faults_of_nodes() {
         &expect![[r#"
             network.toml:2: node number 1: this node has no name; add name = "ber1"
             network.toml:5: node "a": there is a node of this name in line 3 already; remove one of the two, or rename it
-            network.toml:4: node "a", role: "boss" means nothing here; known here: admin, member, observer
-            network.toml:4: node "a", expected: "never" means nothing here; known here: always, sometimes
+            network.toml:4: node "a", role: "boss" means nothing here; write one of admin, member, observer
+            network.toml:4: node "a", expected: "never" means nothing here; write one of always, sometimes
             network.toml:4: node "a", address: "http://a:9630" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "a:0" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "[a]:1" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
@@ -290,7 +288,8 @@ fn faults_of_nodes() {
     );
     let twins = [key("a", 1), key("b", 1)];
     let error = read_network("id = \"x\"\n[[node]]\nname = \"a\"\n[[node]]\nname = \"b\"", &twins).unwrap_err();
-    expect![[r#"network.toml:5: node "b": keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
+    expect![[r#"
+        network.toml:5: node "b": keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
 }
 
 #[test]
@@ -329,7 +328,7 @@ fn faults_of_targets() {
             network.toml:12: target "t", degraded.loss: 20 is not a share; write a number above 0 and at most 1: 0.2 for one packet in five
             network.toml:12: target "t", degraded.rtt: 80 has no unit; write it in quotes and with its unit, as in "80ms"
             network.toml:12: target "t", degraded.rtt: "fast" is not a round-trip time; write it as in "80ms" or "500us"
-            network.toml:12: target "t", expected: "maybe" means nothing here; known here: always, sometimes"#]],
+            network.toml:12: target "t", expected: "maybe" means nothing here; write one of always, sometimes"#]],
     );
 }
 
