@@ -8,5 +8,6 @@ pub mod keyfile;
 pub mod link;
 pub mod notify;
 pub mod probe;
+pub mod random;
 pub mod store;
 pub mod systemd;

@@ -5,5 +5,7 @@
 //! each other. ARCHITECTURE.md tells the story.
 
 pub mod base;
+pub mod daemon;
 pub mod front;
 pub mod io;
+pub mod logic;

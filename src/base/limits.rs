@@ -37,6 +37,30 @@ pub const LINK_QUEUE: usize = 256;
 /// Probes at work at once on one node; the next wait.
 pub const PROBES: usize = 512;
 
+/// ICMP looks at work at once. They share one socket, so they are bound only by its 65,536 sequence numbers.
+pub const ECHOES: usize = 8192;
+
+/// Name lookups at once. Each holds a thread, for as long as a dead name server lets it wait.
+pub const LOOKUPS: usize = 64;
+
+/// Addresses of one name that a probe tries, so that each has a fair share of the timeout.
+pub const ADDRESSES: usize = 8;
+
+/// Redirects that an HTTP probe follows; browsers follow 20, health checks need one or two.
+pub const REDIRECTS: usize = 5;
+
+/// Bytes of the head of an HTTP answer that a probe reads; servers themselves accept 8 to 64 KiB.
+pub const HTTP_HEAD: usize = 64 * 1024;
+
+/// Bytes of a compiled regular expression; beyond it the expression is refused. A banner needs a hundredth.
+pub const EXPRESSION: usize = 1024 * 1024;
+
+/// Bytes of a file about this host (`resolv.conf`, `os-release`, the routes) that are read.
+pub const HOST_FILE: u64 = 1024 * 1024;
+
+/// Name servers that are taken from this host; the C library itself uses three.
+pub const NAME_SERVERS: usize = 8;
+
 /// Bytes of an HTTP body that a probe reads.
 pub const BODY: usize = 1024 * 1024;
 
@@ -55,6 +79,27 @@ pub const HANDSHAKE_TIME: Span = Span::secs(10);
 pub const KEEPALIVE: Span = Span::secs(2);
 /// See [`KEEPALIVE`].
 pub const KEEPALIVE_MISSES: u32 = 4;
+
+/// A link whose socket takes nothing for so long is cut off: the peer does not read, and keeping what
+/// it should get helps nobody, since heads repair it.
+pub const LINK_STALL: Span = Span::secs(30);
+
+/// A peer that sends, but answers no ping for so long, is cut off. A pong may wait behind one full
+/// frame, and a slow line (70 kbit/s) takes two minutes for that.
+pub const LINK_ANSWER: Span = Span::secs(120);
+
+/// Time for the last words of a link: a goodbye out, what is under way in.
+pub const LINK_LINGER: Span = Span::secs(5);
+
+/// Bytes that the kernel may hold unsent for one link, so that a vote need not wait behind megabytes
+/// of history on a slow line.
+pub const LINK_UNSENT: u32 = 128 * 1024;
+
+/// Addresses that one dial tries: a name with more is taken for a mistake.
+pub const DIAL_ADDRESSES: usize = 8;
+
+/// Between the first tries of two addresses of one name (RFC 8305 5).
+pub const DIAL_STAGGER: Span = Span(250);
 
 /// Between two heartbeats of a node, and what each member of a large network adds: DESIGN.md 7.
 pub const HEARTBEAT: Span = Span::secs(2);
@@ -115,6 +160,24 @@ pub const SAMPLE_AGE: Span = Span::secs(7 * 86_400);
 /// Raw samples kept at most; some 2 GB at 40 bytes would be too many for a small host, so 10 million.
 pub const SAMPLES: u64 = 10_000_000;
 
+/// Samples removed in one transaction (10 to 40 ms), and transactions in one go, so that the loop never stands still; 20,000
+/// a minute are more than 10,000 targets at the default interval leave.
+pub const SAMPLE_CHUNK: u64 = 2000;
+/// See [`SAMPLE_CHUNK`].
+pub const SAMPLE_CHUNKS: u32 = 10;
+
+/// Samples of one target in one answer: [`SAMPLE_AGE`] at six a minute.
+pub const SAMPLES_READ: u32 = 60_480;
+
+/// How long the store waits for another program that holds the database; a quarter of a link's patience.
+pub const STORE_BUSY: Span = Span::secs(2);
+
+/// Bytes of the database's write-ahead log that stay on the disk after they were copied into the database.
+pub const STORE_LOG: u32 = 64 * 1024 * 1024;
+
+/// Free pages kept in the database for the next samples (4 MiB) before any is given back to the file system.
+pub const STORE_SLACK: i64 = 1024;
+
 /// Closed incidents shown in a view; older ones are read from the journal.
 pub const INCIDENTS_SHOWN: usize = 200;
 
@@ -147,7 +210,7 @@ pub const NAME: usize = 63;
 pub const TEXT: usize = 2048;
 
 /// Addresses of one node; each is dialled in turn, so more would only delay a link; wild guess.
-pub const ADDRESSES: usize = 16;
+pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
@@ -190,3 +253,39 @@ pub const JOURNAL_MOST: u64 = 1 << 42;
 
 /// Web connections at once.
 pub const WEB_CONNECTIONS: usize = 256;
+
+/// Of these, event streams at once, so that open pages cannot keep everybody else out; wild guess.
+pub const WEB_STREAMS: usize = 64;
+
+/// An event stream ends after this time and the browser comes back, so that none is held for ever.
+pub const WEB_STREAM_TIME: Span = Span::secs(900);
+
+/// Time for the head of a request, and for a connection to wait for its next one.
+pub const WEB_HEAD_TIME: Span = Span::secs(15);
+
+/// A client that has taken nothing for this long is cut off.
+pub const WEB_STALL: Span = Span::secs(30);
+
+/// Bytes of a request's head; browsers send one or two thousand.
+pub const WEB_HEAD: usize = 16 * 1024;
+
+/// Reads of the past at once, each on a thread of its own; wild guess.
+pub const WEB_READS: usize = 4;
+
+/// Ping requests from the web under way at once; each makes every node send packets.
+pub const WEB_PINGS: usize = 4;
+
+/// Raw samples in one answer: some 2 MB.
+pub const WEB_SAMPLES: u32 = 10_000;
+
+/// Targets, and also nodes, on one page: what a browser lays out without delay. The rest is on the next.
+pub const WEB_ROWS: usize = 200;
+
+/// Incidents of each kind on the page; what was before is in the JSON.
+pub const WEB_INCIDENTS: usize = 50;
+
+/// Lines of detail (links of a node, heads) where hundreds would help nobody.
+pub const WEB_LINES: usize = 64;
+
+/// Samples put aside while the database cannot be written: an hour of a hundred targets.
+pub const SAMPLES_ASIDE: usize = 12_000;

@@ -19,6 +19,7 @@ pub enum Level {
 }
 
 /// One remark. Names are already names, not keys.
+#[expect(missing_docs, reason = "the fields are named by what they are")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A link came.

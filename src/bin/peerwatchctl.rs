@@ -1,1 +1,5 @@
-fn main() {}
+//! peerwatchctl: see [`peerwatch::front::cli`].
+
+fn main() -> std::process::ExitCode {
+    peerwatch::front::cli::main(peerwatch::io::clock::now)
+}

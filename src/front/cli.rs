@@ -1,1 +1,242 @@
-//! peerwatchctl.
+//! peerwatchctl: asks the daemon on the bus and prints what it says.
+//!
+//! Each verb is one call, one function from views to text, one write. `watch` goes on until it is
+//! interrupted. Nothing is decided here, and nothing is read but the bus, the clock and a few
+//! environment variables that say what the terminal can do.
+
+mod client;
+mod picture;
+mod print;
+mod status;
+mod table;
+mod watch;
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use self::client::Client;
+use self::table::Terminal;
+use crate::base::limits;
+use crate::base::time::{Now, Span};
+use crate::base::view::View;
+use crate::front::json;
+
+/// The command line; peerwatchctl(1) describes it.
+#[derive(Debug, Parser)]
+#[command(name = "peerwatchctl", version, about = "Shows what hosts that watch each other see", max_term_width = 100)]
+struct Flags {
+    /// Only this network; all are shown without
+    #[arg(long, global = true, value_name = "NAME")]
+    network: Option<String>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print tables without their first line
+    #[arg(long, global = true)]
+    no_headers: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// How it stands: the verdict, open incidents, and what else is not as it should be
+    Status,
+    /// The nodes and how present they are
+    Nodes,
+    /// The targets and how they stand
+    Targets,
+    /// Incidents, open ones first
+    Incidents {
+        /// Leave closed ones out
+        #[arg(long)]
+        open: bool,
+    },
+    /// Print a line for each change until interrupted
+    Watch,
+    /// Every node pings a host now (root only)
+    Ping {
+        /// Name or address
+        host: String,
+        /// Echo requests from each node, 1 to 20
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=20))]
+        count: u16,
+        /// How long to wait for answers, at most 1m
+        #[arg(long, default_value = "5s", value_name = "TIME", value_parser = patience)]
+        timeout: Span,
+    },
+}
+
+/// Why there is nothing to print, or what there was says no.
+#[derive(Debug)]
+enum Trouble {
+    /// The answer is no, and why.
+    Negative(String),
+    /// The question makes no sense.
+    Usage(String),
+    /// The daemon cannot be reached.
+    Unreachable(String),
+    /// Nobody reads, or the output cannot be written.
+    Output(std::io::Error),
+}
+
+/// How a verb that was answered ends.
+enum Answer {
+    Yes,
+    No,
+}
+
+/// Runs peerwatchctl; `clock` says what time it is.
+#[must_use]
+pub fn main(clock: fn() -> Now) -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Nobody may be reading; the exit code says it all.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(run(&flags, clock)),
+        Err(error) => Err(Trouble::Unreachable(error.to_string())),
+    };
+    match ended {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(trouble) => complain(&trouble),
+    }
+}
+
+fn complain(trouble: &Trouble) -> ExitCode {
+    let (text, code) = match trouble {
+        Trouble::Output(error) if error.kind() == ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Trouble::Output(error) => (format!("cannot write: {error}"), 1),
+        Trouble::Negative(why) => (why.clone(), 1),
+        Trouble::Usage(why) => (why.clone(), 2),
+        Trouble::Unreachable(why) => {
+            (format!("cannot reach peerwatchd on the system bus: {why}; is it running? (systemctl status peerwatchd)"), 3)
+        }
+    };
+    let _ = writeln!(std::io::stderr(), "peerwatchctl: {}", table::harmless(&text));
+    ExitCode::from(code)
+}
+
+async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
+    let terminal = terminal(flags, clock);
+    match &flags.verb {
+        Verb::Ping { host, count, timeout } => return ping(flags, host, *count, *timeout, &terminal).await,
+        Verb::Watch => return watch(flags, clock, &terminal).await,
+        _ => {}
+    }
+    let views = chosen(flags, picture::views(&Client::connect(Span::ZERO).await?.objects().await?))?;
+    let text = match &flags.verb {
+        Verb::Status if flags.json => lines(&views.iter().map(json::status).collect::<Vec<_>>()),
+        Verb::Status => status::status(&views, &terminal),
+        Verb::Nodes if flags.json => by_network(&views, "nodes", json::nodes),
+        Verb::Nodes => print::nodes(&views, &terminal),
+        Verb::Targets if flags.json => by_network(&views, "targets", json::targets),
+        Verb::Targets => print::targets(&views, &terminal),
+        Verb::Incidents { open } if flags.json => by_network(&views, "incidents", |view| {
+            let all = json::incidents(view);
+            all.into_iter().filter(|incident| incident.open || !open).collect::<Vec<_>>()
+        }),
+        Verb::Incidents { open } => print::incidents(&views, *open, &terminal),
+        Verb::Watch | Verb::Ping { .. } => String::new(),
+    };
+    write(&text)?;
+    Ok(Answer::Yes)
+}
+
+async fn ping(flags: &Flags, host: &str, count: u16, within: Span, terminal: &Terminal) -> Result<Answer, Trouble> {
+    let network = flags.network.as_deref().unwrap_or_default();
+    let rows = Client::connect(within).await?.ping(network, host, count, within).await?;
+    let rows = picture::vantages(rows);
+    write(&if flags.json { lines(&rows) } else { print::ping(&rows, terminal) })?;
+    Ok(if rows.iter().any(|row| 0 < row.received) { Answer::Yes } else { Answer::No })
+}
+
+async fn watch(flags: &Flags, clock: fn() -> Now, terminal: &Terminal) -> Result<Answer, Trouble> {
+    let client = Client::connect(Span::ZERO).await?;
+    // First the signals, then the objects: what changes in between is in both, and told at most twice.
+    let (mut signals, mut owner) = client.signals().await?;
+    let mut objects = client.objects().await?;
+    let several = 1 < chosen(flags, picture::views(&objects))?.len();
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            _ = owner.next() => None,
+        };
+        let Some(signal) = signal else {
+            return Err(Trouble::Unreachable("it has left the bus".into()));
+        };
+        let now = clock().wall;
+        for mut change in watch::apply(&mut objects, &signal.map_err(client::trouble)?) {
+            if flags.network.as_ref().is_some_and(|network| *network != change.network) {
+                continue;
+            }
+            change.at = json::moment(now);
+            write(&if flags.json { line(&change) } else { print::change(&change, several, now, terminal) })?;
+        }
+    }
+}
+
+/// The views that were asked for.
+fn chosen(flags: &Flags, views: Vec<View>) -> Result<Vec<View>, Trouble> {
+    let Some(wanted) = &flags.network else { return Ok(views) };
+    let names = views.iter().map(|view| view.network.clone()).collect::<Vec<_>>().join(", ");
+    match views.into_iter().find(|view| view.network == *wanted) {
+        Some(view) => Ok(vec![view]),
+        None => Err(Trouble::Negative(format!("this node is in no network \"{wanted}\"; it is in: {names}"))),
+    }
+}
+
+/// `[{"network": "home", "nodes": [...]}]`: the same shape for one network and for several.
+fn by_network<T: Serialize>(views: &[View], what: &str, list: impl Fn(&View) -> T) -> String {
+    let entries = views.iter().map(|view| serde_json::json!({ "network": view.network, what: list(view) }));
+    lines(&entries.collect::<Vec<_>>())
+}
+
+/// JSON over several lines.
+fn lines(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+/// JSON in one line.
+fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+fn write(text: &str) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Trouble::Output)
+}
+
+/// What standard output can show.
+fn terminal(flags: &Flags, clock: fn() -> Now) -> Terminal {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let shown = std::io::stdout().is_terminal();
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default().to_ascii_lowercase();
+    Terminal {
+        colour: shown && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb"),
+        symbols: shown && (locale.contains("utf-8") || locale.contains("utf8")),
+        headers: !flags.no_headers,
+        zone: jiff::tz::TimeZone::system(),
+        now: clock().wall,
+    }
+}
+
+fn patience(text: &str) -> Result<Span, String> {
+    match Span::parse(text)? {
+        span if (Span(1)..=limits::REQUEST_TIME).contains(&span) => Ok(span),
+        _ => Err(format!("it is from 1ms to {}", limits::REQUEST_TIME)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

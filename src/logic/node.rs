@@ -1,8 +1,45 @@
 //! One node of one network: a switchboard between the machines of this floor.
+//!
+//! [`Node::handle`] takes one input at a time and pushes what the world must do into [`Effects`];
+//! `Tick`, which ends each turn, decides. The machines keep what was said in the journal (their
+//! folds) apart from what this run of the daemon knows for itself, so that the folds can be made
+//! anew from the store at any time: after a failed commit nothing of that turn has happened.
 
-use crate::base::id::Incarnation;
+mod decide;
+mod picture;
+mod recall;
+mod receive;
+mod say;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::base::entry::Entry;
+use crate::base::fact::Fact;
+use crate::base::id::{EntryHash, Incarnation, NodeId, TargetId};
 use crate::base::key::SecretKey;
-use crate::base::settings::Network;
+use crate::base::note::Note;
+use crate::base::outcome::{Outcome, Verdict};
+use crate::base::rng::Rng;
+use crate::base::settings::{Member, Network};
+use crate::base::target::{Expected, Probe, Target, Watchers};
+use crate::base::time::{Mono, Now, Span, Wall};
+use crate::base::view::{Presence, Sample, TargetView, View};
+use crate::base::wire::{Head, Heartbeat, Hello, Message, Signed, VERSION};
+use crate::logic::effect::{Effect, Effects};
+use crate::logic::incident::Incidents;
+use crate::logic::input::Input;
+use crate::logic::intent::Intents;
+use crate::logic::journal::Journal;
+use crate::logic::liveness::{self, Liveness};
+use crate::logic::mesh::{Known, Mesh};
+use crate::logic::notice::{Notice, Notices};
+use crate::logic::report::Reports;
+use crate::logic::request::Requests;
+use crate::logic::rollup::Rollups;
+use crate::logic::schedule::Schedule;
+use crate::logic::standing::{self, Standings, Tally};
+use crate::logic::verdict::Verdicts;
 
 /// What a node needs to know of itself and its network. Complete; replaced whole on reload.
 #[derive(Clone, Debug)]
@@ -28,16 +65,476 @@ pub struct Settings {
 pub enum Beginning {
     /// It is proved that nothing written here was lost: the incarnation goes on.
     Continue,
-    /// It is not: a new incarnation opens, with this nonce.
+    /// It is not: a new incarnation opens.
     Anew {
         /// Sixteen bytes of the operating system's randomness.
         nonce: [u8; 16],
         /// Why, for people.
         reason: String,
-        /// There was nothing before: no key and no database, so nothing can have been promised.
+        /// There was nothing before, neither key nor database, so nothing can have been promised.
         first: bool,
     },
 }
 
-/// The incarnation that a node is in.
-pub type Life = Incarnation;
+/// One node of one network.
+#[derive(Debug)]
+pub struct Node {
+    settings: Settings,
+    me: NodeId,
+    rng: Rng,
+    // What the journal says.
+    journal: Journal,
+    standings: Standings,
+    reports: Reports,
+    incidents: Incidents,
+    intents: Intents,
+    // What this run knows for itself.
+    mesh: Mesh,
+    liveness: Liveness,
+    schedule: Schedule,
+    verdicts: Verdicts,
+    notices: Notices,
+    requests: Requests,
+    rollups: Rollups,
+    targets: BTreeMap<TargetId, Target>,
+    /// Targets in the order in which they are shown.
+    order: Vec<TargetId>,
+    /// Errands under way and the `Opened` entries that they tell of.
+    errands: BTreeMap<EntryHash, (String, Vec<EntryHash>)>,
+    /// What is wanted now, by channel.
+    wanted: BTreeMap<String, Vec<(crate::base::id::IntentKey, Mono, Notice)>>,
+    /// Before this moment nothing is granted: an earlier life may have promised something.
+    mute_until: Mono,
+    fault: Option<String>,
+    /// When votes that hang on the mere passing of time are looked at again.
+    nudge: Option<Mono>,
+    alone_since: Option<Mono>,
+    isolated: bool,
+    beat_due: Mono,
+    beats: u64,
+    /// A life above this one was seen: another must be opened.
+    outlived: bool,
+    /// Heads that moved in this turn because of entries from peers.
+    moved: BTreeMap<crate::base::id::ChainId, Head>,
+    /// Own state that may differ from what the journal says of it.
+    unsaid: Unsaid,
+    tallies: BTreeMap<TargetId, (Tally, Wall)>,
+    /// Targets whose tally must be made again.
+    dirty: BTreeSet<TargetId>,
+    shown: BTreeMap<TargetId, Arc<TargetView>>,
+    /// Targets whose picture must be made again.
+    stale: BTreeSet<TargetId>,
+    changed: bool,
+}
+
+/// Own state that may differ from what the journal says of it.
+#[derive(Debug)]
+enum Unsaid {
+    /// All of it.
+    Everything,
+    /// These verdicts, and perhaps links.
+    Some { targets: BTreeSet<TargetId>, links: bool },
+}
+
+impl Unsaid {
+    const fn nothing() -> Self {
+        Self::Some { targets: BTreeSet::new(), links: false }
+    }
+
+    fn verdict(&mut self, target: &TargetId) {
+        if let Self::Some { targets, .. } = self {
+            targets.insert(target.clone());
+        }
+    }
+
+    fn link(&mut self) {
+        if let Self::Some { links, .. } = self {
+            *links = true;
+        }
+    }
+}
+
+impl Node {
+    /// A node that begins, with every entry of its store, each chain in order.
+    pub fn restore(
+        settings: Settings,
+        seed: u64,
+        entries: impl Iterator<Item = Entry>,
+        beginning: Beginning,
+        now: Now,
+        out: &mut Effects,
+    ) -> Self {
+        let me = settings.key.node();
+        let lease = settings.network.lease;
+        let mut node = Self {
+            me,
+            rng: Rng::new(seed),
+            journal: Journal::new(settings.network.network, settings.key.clone()),
+            standings: Standings::default(),
+            reports: Reports::default(),
+            incidents: Incidents::default(),
+            intents: Intents::new(me, lease),
+            mesh: Mesh::new(me),
+            liveness: Liveness::new(now),
+            schedule: Schedule::default(),
+            verdicts: Verdicts::default(),
+            notices: Notices::default(),
+            requests: Requests::default(),
+            rollups: Rollups::default(),
+            targets: BTreeMap::new(),
+            order: Vec::new(),
+            errands: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            mute_until: now.mono,
+            fault: None,
+            nudge: None,
+            alone_since: Some(now.mono),
+            isolated: false,
+            beat_due: now.mono,
+            beats: 0,
+            outlived: false,
+            moved: BTreeMap::new(),
+            unsaid: Unsaid::Everything,
+            tallies: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            shown: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            changed: true,
+            settings,
+        };
+        node.enrol(now, out);
+        node.recall(now, entries);
+        node.begin(now, beginning, out);
+        node
+    }
+
+    /// One thing happened. After the inputs of a turn the loop passes `Tick`.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        match input {
+            Input::Tick => self.settle(now, out),
+            Input::Probed { id, outcome } => self.probed(now, id, outcome, out),
+            Input::LinkUp { link, peer, dialled, remote } => self.link_up(now, link, peer, dialled, remote, out),
+            Input::LinkDown { link, reason } => self.link_down(now, link, &reason, out),
+            Input::DialFailed { peer, address: _, reason: _ } => self.mesh.dial_failed(now, &peer, &mut self.rng),
+            Input::Measured { link, time, offset } => self.mesh.measured(link, time, offset),
+            Input::Received { link, message } => self.received(now, link, message, out),
+            Input::Drained { link } => self.mesh.drained(link),
+            Input::Delivered { ballot, delivery } => self.delivered(now, ballot, &delivery, out),
+            Input::Command { id, command } => self.command(now, id, command, out),
+            Input::Reload(settings) => {
+                self.settings = *settings;
+                self.enrol(now, out);
+                self.unsaid = Unsaid::Everything;
+            }
+        }
+    }
+
+    /// When the next turn must be taken, at the latest.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let deadlines = [
+            Some(self.beat_due),
+            self.nudge,
+            self.mesh.deadline(),
+            self.liveness.deadline(),
+            self.schedule.deadline(),
+            self.incidents.deadline(),
+            self.requests.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// The commit failed, or the roster changed: everything that the journal says is read again, and
+    /// nothing of the last turn has happened. With a fault, this node writes nothing and does not vote.
+    pub fn refold(&mut self, now: Now, entries: impl Iterator<Item = Entry>, fault: Option<String>) {
+        self.fault = fault;
+        self.recall(now, entries);
+        self.mesh.rewind();
+        self.moved.clear();
+        self.unsaid = Unsaid::Everything;
+        self.changed = true;
+    }
+
+    /// The fault is believed to be over: the next turn writes again.
+    pub fn retry(&mut self) {
+        self.fault = None;
+        self.unsaid = Unsaid::Everything;
+        self.changed = true;
+    }
+
+    /// The first message of every link.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        Hello {
+            least: VERSION,
+            most: VERSION,
+            network: self.settings.network.network,
+            incarnation: self.journal.incarnation(),
+            software: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// Whether anything that is shown has changed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What faces show.
+    pub fn view(&mut self, now: Now) -> View {
+        self.picture(now)
+    }
+
+    /// Heads of all chains.
+    pub fn heads(&self) -> impl Iterator<Item = &Head> {
+        self.journal.heads()
+    }
+
+    /// A digest of everything that the journal says, for comparison between nodes with equal heads and roster.
+    #[must_use]
+    pub fn records(&self) -> String {
+        self.records_text()
+    }
+
+    /// Takes the roster and the targets from the settings.
+    fn enrol(&mut self, now: Now, out: &mut Effects) {
+        let network = &self.settings.network;
+        let node_targets = network.roster.iter().filter(|_| 1 < network.roster.len()).map(|member| self.node_target(member));
+        let targets: Vec<Target> = network.targets.iter().cloned().chain(node_targets).collect();
+        self.order = targets.iter().map(|target| target.id.clone()).collect();
+        self.targets = targets.into_iter().map(|target| (target.id.clone(), target)).collect();
+        self.verdicts.retain(|id| self.targets.contains_key(id));
+        self.tallies.retain(|id, _| self.targets.contains_key(id));
+        self.shown.clear();
+        self.dirty = self.order.iter().cloned().collect();
+        let roster = network.roster.clone();
+        self.liveness.roster(now, roster.iter().map(|member| member.node).filter(|node| *node != self.me));
+        self.mesh.roster(now, &roster, &mut self.rng, out);
+        self.rewatch(now);
+        self.changed = true;
+    }
+
+    /// A node as a target of all others.
+    fn node_target(&self, member: &Member) -> Target {
+        let voters = self.settings.network.roster.iter().filter(|other| other.role.votes() && other.expected == Expected::Always);
+        Target {
+            id: TargetId::of_node(&member.name),
+            probe: Probe::Node(member.node),
+            watchers: Watchers::Named(voters.map(|voter| voter.node).filter(|node| *node != member.node).collect()),
+            expected: member.expected,
+            ..self.settings.network.node_target.clone()
+        }
+    }
+
+    /// Which targets this node looks at may depend on who is dead.
+    fn rewatch(&mut self, now: Now) {
+        let members = self.members();
+        let dead = self.dead();
+        let me = self.me;
+        let votes = self.settings.network.member(&me).is_some_and(|member| member.role.votes());
+        let mine = |target: &&Target| {
+            !matches!(target.probe, Probe::Node(_))
+                && votes
+                && (target.reference || standing::watchers(target, &members, &dead).contains(&me))
+        };
+        let targets: Vec<&Target> = self.targets.values().filter(mine).collect();
+        self.schedule.watch(now, &targets, &mut self.rng);
+    }
+
+    fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {
+        if let Beginning::Anew { nonce, reason, first } = beginning {
+            if !first {
+                self.mute_until = now.mono + self.lease_and_margin();
+            }
+            let entry = self.journal.open(now, nonce, &reason);
+            self.take_own(now, entry, out);
+            out.note(Note::Incarnated { reason });
+        }
+    }
+
+    /// An incarnation of this node above the present one exists: a restored backup, or a lost life.
+    fn reopen(&mut self, now: Now, out: &mut Effects) {
+        self.outlived = false;
+        self.mute_until = now.mono + self.lease_and_margin();
+        let reason = "a later incarnation of this node is known to its peers".to_owned();
+        let entry = self.journal.open(now, self.rng.bytes16(), &reason);
+        self.take_own(now, entry, out);
+        self.unsaid = Unsaid::Everything;
+        out.note(Note::Incarnated { reason });
+    }
+
+    fn lease_and_margin(&self) -> Span {
+        let lease = self.settings.network.lease;
+        lease + lease / 50 + Span::secs(1)
+    }
+
+    /// Ends a turn: judges, writes, decides, asks.
+    fn settle(&mut self, now: Now, out: &mut Effects) {
+        self.judge_lives(now, out);
+        self.judge_isolation(out);
+        if self.fault.is_none() {
+            if self.outlived {
+                self.reopen(now, out);
+            }
+            self.say(now);
+            for rollup in self.rollups.turn(now.wall) {
+                self.journal.write(Fact::Rollup(rollup));
+            }
+            self.flush(now, out);
+            self.consider(now, out);
+            self.flush(now, out);
+            self.vote(now, out);
+        }
+        let waiting = self.fault.is_none() && (self.intents.is_busy() || !self.wanted.is_empty());
+        self.nudge = waiting.then(|| now.mono + Span(500));
+        self.look(now, out);
+        self.beat(now, out);
+        self.answer_commands(now, out);
+        self.mesh.dial(now, out);
+        let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
+        self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));
+    }
+
+    fn judge_lives(&mut self, now: Now, out: &mut Effects) {
+        let linked: BTreeSet<NodeId> = self.mesh.links().map(|(_, link)| link.peer).collect();
+        let changes = self.liveness.judge(now, |node| linked.contains(node));
+        for (node, presence) in &changes {
+            let name = self.settings.network.name_of(node);
+            match presence {
+                Presence::Alive => out.note(Note::Alive { node: name }),
+                Presence::Suspect => out.note(Note::Suspect { node: name }),
+                Presence::Dead => out.note(Note::Dead { node: name }),
+                Presence::Unheard | Presence::Me => {}
+            }
+        }
+        if !changes.is_empty() {
+            self.decree_nodes(now);
+            self.rewatch(now);
+            self.dirty = self.order.iter().cloned().collect();
+            self.changed = true;
+        }
+        let heard = self.liveness.all().any(|(_, life)| matches!(life.presence, Presence::Alive | Presence::Suspect));
+        self.alone_since = if heard { None } else { self.alone_since.or(Some(now.mono)) };
+    }
+
+    /// A node's life is this node's verdict on it.
+    fn decree_nodes(&mut self, now: Now) {
+        for member in self.settings.network.roster.iter().filter(|member| member.node != self.me) {
+            let Some(life) = self.liveness.life(&member.node) else { continue };
+            let (verdict, detail) = match life.presence {
+                Presence::Alive => (Verdict::Up, "heartbeats arrive"),
+                Presence::Dead => (Verdict::Down, "no sign of life on any path"),
+                Presence::Suspect | Presence::Unheard | Presence::Me => continue,
+            };
+            let id = TargetId::of_node(&member.name);
+            // A dead node was last heard when it was: its verdict dates from there, as a bad look does.
+            let since = if verdict == Verdict::Down { life.heard.unwrap_or(now.wall) } else { now.wall };
+            if self.targets.contains_key(&id) && self.verdicts.decree(since, &id, verdict, detail) {
+                self.unsaid.verdict(&id);
+            }
+        }
+    }
+
+    fn judge_isolation(&mut self, out: &mut Effects) {
+        let mut references = self.targets.values().filter(|target| target.reference).peekable();
+        let any = references.peek().is_some();
+        let down = |target: &Target| self.verdicts.bench(&target.id).is_some_and(|bench| bench.verdict == Verdict::Down);
+        let unreachable = any && references.all(down);
+        let isolated = 1 < self.settings.network.roster.len() && self.mesh.links().next().is_none() && unreachable;
+        if isolated != self.isolated {
+            self.isolated = isolated;
+            out.note(if isolated { Note::Isolated } else { Note::Rejoined });
+            self.dirty = self.order.iter().cloned().collect();
+            self.changed = true;
+        }
+    }
+
+    fn look(&mut self, now: Now, out: &mut Effects) {
+        let (targets, verdicts) = (&self.targets, &self.verdicts);
+        for order in self.schedule.orders(now, |id| targets.get(id), |id| verdicts.unconfirmed(id)) {
+            out.then(Effect::Probe(order));
+        }
+    }
+
+    fn probed(&mut self, now: Now, id: u64, outcome: Outcome, out: &mut Effects) {
+        if let Some(answer) = self.requests.looked(id, self.me, &outcome) {
+            self.give_answer(now, answer, out);
+            return;
+        }
+        let Some(target) = self.schedule.returned(id).and_then(|id| self.targets.get(&id)) else { return };
+        out.keep.push(Sample {
+            target: target.id.clone(),
+            at: now.wall,
+            look: outcome.look,
+            sent: outcome.sent,
+            received: outcome.received,
+            time: outcome.time,
+            detail: outcome.detail.clone(),
+        });
+        self.rollups.add(&target.id, &outcome);
+        let detail = outcome.detail.clone();
+        if self.verdicts.hear(now.wall, target, outcome) {
+            let verdict = self.verdicts.bench(&target.id).map_or(Verdict::Unknown, |bench| bench.verdict);
+            self.unsaid.verdict(&target.id);
+            self.dirty.insert(target.id.clone());
+            out.note(Note::Judged { target: target.id.clone(), verdict, detail });
+        }
+        if self.verdicts.unconfirmed(&target.id) {
+            self.schedule.hurry(now, target);
+        }
+        self.stale.insert(target.id.clone());
+        self.changed = true;
+    }
+
+    fn beat(&mut self, now: Now, out: &mut Effects) {
+        if self.beat_due <= now.mono {
+            self.beat_due = now.mono + liveness::heartbeat_every(self.settings.network.roster.len());
+            let message = self.heartbeat(now);
+            for (link, _) in self.mesh.links() {
+                out.then(Effect::Send { link: *link, message: message.clone() });
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, now: Now) -> Message {
+        self.beats += 1;
+        let heartbeat = Heartbeat {
+            author: self.me,
+            incarnation: self.journal.incarnation(),
+            counter: self.beats,
+            voting: self.votes(now),
+            isolated: self.isolated,
+        };
+        Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
+    }
+
+    /// Whether this node may grant and propose now.
+    fn votes(&self, now: Now) -> bool {
+        let role = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
+        role && self.fault.is_none() && self.mute_until <= now.mono
+    }
+
+    /// Members that may vote, and whether each may be away.
+    fn members(&self) -> Vec<(NodeId, Expected)> {
+        let voters = self.settings.network.roster.iter().filter(|member| member.role.votes());
+        voters.map(|member| (member.node, member.expected)).collect()
+    }
+
+    fn dead(&self) -> BTreeSet<NodeId> {
+        self.liveness.all().filter(|(_, life)| life.presence == Presence::Dead).map(|(node, _)| *node).collect()
+    }
+
+    fn with_mesh(&mut self, f: impl FnOnce(&mut Mesh, &Known)) {
+        let journal = &self.journal;
+        let roster = &self.settings.network;
+        // Chains of strangers are neither told nor streamed.
+        let heads = || journal.heads().filter(|head| roster.member(&head.chain.author).is_some()).copied().collect();
+        let known = Known { heads: &heads, digest: &|| journal.digest(), version: journal.version() };
+        f(&mut self.mesh, &known);
+    }
+
+    /// The incarnation that this node is in.
+    #[must_use]
+    pub const fn incarnation(&self) -> Incarnation {
+        self.journal.incarnation()
+    }
+}

@@ -68,7 +68,7 @@ impl Roster {
         let roles = [Role::Admin, Role::Member, Role::Observer].map(|role| (role.word(), role));
         let role = source.read_if(entry.role.as_ref(), |role| role.word(&roles))?.unwrap_or_default();
         let addresses = source.read_if(entry.address.as_ref(), |whole| {
-            list(&whole, |text| source.at(text), 0..=limits::ADDRESSES, |text| text.endpoint(Some(MESH_PORT)).map(join))
+            list(&whole, |text| source.at(text), 0..=limits::NODE_ADDRESSES, |text| text.endpoint(Some(MESH_PORT)).map(join))
         })?;
         let expected = source.read_if(entry.expected.as_ref(), |text| expected(&text))?.unwrap_or_default();
         let node = self.key_of(&name, keys);

@@ -1,0 +1,388 @@
+//! The roof: wiring only. Settings become networks, each with its loop on a thread of its own; faces
+//! and sockets run beside them. No decision is made here.
+
+mod assemble;
+mod perform;
+mod publish;
+mod turn;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::base::id::NodeId;
+use crate::base::limits;
+use crate::base::time::Span;
+use crate::daemon::assemble::{Assembled, Assembly, Places, assemble};
+use crate::daemon::perform::{Links, Outbox, Performer};
+use crate::daemon::turn::{Arrival, Ending, Turns};
+use crate::front::dbus::{self, BusAddress};
+use crate::front::desk::{Desk, Desks};
+use crate::front::web;
+use crate::io::link::{self, Identity, Timing};
+use crate::io::probe::Prober;
+use crate::io::store::Store;
+use crate::io::{clock, random, systemd};
+use crate::logic::effect::Effects;
+use crate::logic::node::{Beginning, Node, Settings};
+
+/// Hosts that watch each other and everything that matters, agree, and tell people once.
+#[derive(Debug, Parser)]
+#[command(name = "peerwatchd", version, about, long_about = None)]
+struct Arguments {
+    /// The configuration file; networks/ lies beside it. Default: /etc/peerwatch/peerwatch.toml and its
+    /// counterparts, or nothing at all.
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// The state directory. Default: systemd's, else the user's.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+/// A network that runs.
+struct Running {
+    name: String,
+    inbox: mpsc::Sender<Arrival>,
+    members: watch::Sender<Arc<BTreeSet<NodeId>>>,
+    identity: Identity,
+    links: Links,
+    desk: Desk,
+    pulse: Arc<AtomicU64>,
+    ended: oneshot::Receiver<Ending>,
+}
+
+/// `EX_CONFIG` of sysexits(3): something in the files must be mended first.
+const EXIT_CONFIG: u8 = 78;
+
+/// A loop that has not turned for so long is stuck.
+const STUCK: Span = Span::secs(20);
+
+/// The whole of `peerwatchd`.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    publish::begin_logging();
+    // A task that panics must not leave the rest running as a ghost; systemd restarts us, and the
+    // journal has everything.
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("BUG! {panic}");
+        usual(panic);
+        std::process::abort();
+    }));
+    let places = match places(arguments) {
+        Ok(places) => places,
+        Err(error) => return refuse(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("peerwatch").build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("threads cannot be made: {error}; is a limit on tasks too low?")),
+    };
+    let code = match runtime.block_on(serve(&places)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&error),
+    };
+    // Probes under way need not be waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}
+
+fn refuse(error: &str) -> ExitCode {
+    tracing::error!("{error}");
+    systemd::status(&format!("failed: {}", error.lines().next().unwrap_or_default()));
+    ExitCode::from(EXIT_CONFIG)
+}
+
+fn places(arguments: Arguments) -> Result<Places, String> {
+    let environment = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || environment("HOME").map(|home| home.join(".local/state"));
+    let state = arguments.state.or_else(|| environment("STATE_DIRECTORY")).or_else(|| {
+        let base = environment("XDG_STATE_HOME").or_else(home);
+        base.map(|base| base.join("peerwatch"))
+    });
+    let state = state.ok_or("there is no place for the state: give --state DIR, or set HOME")?;
+    // What lies in the runtime directory must be gone after a reboot; it is told apart by state
+    // directory where several daemons of one user share it.
+    let runtime = environment("RUNTIME_DIRECTORY").unwrap_or_else(|| {
+        let base = environment("XDG_RUNTIME_DIR").unwrap_or_else(std::env::temp_dir);
+        let mark = crate::base::id::NetworkId::of(&state.to_string_lossy()).short();
+        base.join(format!("peerwatch-{mark}"))
+    });
+    Ok(Places { config: arguments.config, state, runtime })
+}
+
+async fn serve(places: &Places) -> Result<(), String> {
+    let prober = Prober::new();
+    let lacks = prober.lacks();
+    let Assembly { host, outbox, networks } = assemble(places, &lacks)?;
+    let alone = host.networks.is_empty();
+    // Sockets before databases: a port that is taken is the likelier fault, and nothing is begun yet.
+    let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
+    let web = listen(host.web, "[listen] web").await?;
+    let (outbox_sender, outbox) = watch::channel(outbox);
+    let mut running = Vec::new();
+    for assembled in networks {
+        running.push(begin(places, assembled, &prober, &outbox)?);
+    }
+    let identities: Arc<[Identity]> = running.iter().map(|network| network.identity.clone()).collect();
+    if let Some(listener) = mesh {
+        accept(listener, identities, &running);
+    }
+    let desks: Desks = running.iter().map(|network| network.desk.clone()).collect();
+    let page = web.local_addr().unwrap_or(host.web);
+    let (stop_web, stopped) = oneshot::channel::<()>();
+    tokio::spawn(web::serve(web, desks.clone(), async move {
+        // Dropping the sender stops it as well.
+        let _ = stopped.await;
+    }));
+    let bus = dbus::serve(BusAddress::System, desks.clone()).await;
+    if alone {
+        let missing = bus.as_ref().err().map(|error| format!("no system bus: {error}"));
+        greet_alone(&host.name, page, &lacks, missing);
+    } else if let Err(error) = &bus {
+        tracing::warn!("no system bus: {error}; trying again");
+    }
+    tokio::spawn(keep_bus(bus.ok(), desks));
+    tracing::info!("peerwatchd {} runs; its page is at http://{page}/", env!("CARGO_PKG_VERSION"));
+    systemd::ready(&line(&running));
+    let ending = attend(places, &lacks, &host, &mut running, &outbox_sender).await;
+    systemd::stopping();
+    drop(stop_web);
+    stop(running).await;
+    tracing::info!("peerwatchd stopped");
+    ending
+}
+
+/// What a person sees who starts it with no files at all.
+fn greet_alone(name: &str, page: SocketAddr, lacks: &[String], bus: Option<String>) {
+    tracing::info!("no network is configured: {name} watches its gateway, its name servers and itself; see http://{page}/");
+    let missing: Vec<String> = lacks.iter().cloned().chain(bus).collect();
+    if !missing.is_empty() {
+        tracing::warn!("what this daemon may not do: {}", missing.join("; "));
+    }
+}
+
+async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| {
+        format!("cannot listen on {address}: {error}; is another peerwatchd running? Choose another address with {key} in peerwatch.toml")
+    })
+}
+
+/// Opens a network's store, restores its node and starts its loop.
+fn begin(places: &Places, assembled: Assembled, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> Result<Running, String> {
+    let Assembled { settings, first } = assembled;
+    let name = settings.network.name.clone();
+    let me = settings.key.node();
+    let (store, opening) = Store::open(&places.state.join(&name), &places.runtime.join(&name), settings.network.network, me)
+        .map_err(|error| error.to_string())?;
+    if opening.unclean {
+        tracing::warn!(network = name, "the last stop was not in order; the database was checked and is sound");
+    }
+    let beginning = if opening.continuous {
+        Beginning::Continue
+    } else {
+        let reason = if opening.created { "first start" } else { "it cannot be proved that nothing was lost since the last stop" };
+        Beginning::Anew { nonce: random::bytes16()?, reason: reason.into(), first: first && opening.created }
+    };
+    let mut entries = Vec::new();
+    store.entries(&mut |entry| entries.push(entry)).map_err(|fault| fault.to_string())?;
+    let mut out = Effects::default();
+    let seed = u64::from_be_bytes(*random::bytes16()?.first_chunk().expect("BUG! sixteen bytes begin with eight"));
+    let (members, watched) = watch::channel(roster(&settings));
+    let identity = Identity { network: settings.network.network, key: settings.key.clone(), members: watched };
+    let mut node = Node::restore(settings, seed, entries.into_iter(), beginning, clock::now(), &mut out);
+    let (hello, greeting) = watch::channel(node.hello());
+    let (view, shown) = watch::channel(Arc::new(node.view(clock::now())));
+    let (inbox, arrivals) = mpsc::channel(limits::INBOX);
+    let (asking, asked) = mpsc::channel(limits::COMMANDS);
+    let reader = store.reader().map_err(|fault| fault.to_string())?;
+    let links = Links::new(Handle::current(), identity.clone(), greeting, inbox.clone());
+    let desk = Desk { network: name.clone(), view: shown, commands: asking, history: Arc::new(reader.clone()) };
+    let pulse = Arc::new(AtomicU64::new(clock::now().mono.0));
+    let performer = Performer::new(links.clone(), prober.clone(), outbox.clone(), reader);
+    let runtime = Handle::current();
+    let turns = Turns { name: name.clone(), runtime, inbox: arrivals, node, store, performer, view, hello, pulse: pulse.clone() };
+    let (done, ended) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("loop-{name}"))
+        .spawn(move || {
+            // Nobody waits for it any more only when the daemon is ending anyhow.
+            let _ = done.send(turns.run(out));
+        })
+        .map_err(|error| format!("a thread cannot be made: {error}; is a limit on tasks too low?"))?;
+    forward_commands(asked, inbox.clone());
+    Ok(Running { name, inbox, members, identity, links, desk, pulse, ended })
+}
+
+fn roster(settings: &Settings) -> Arc<BTreeSet<NodeId>> {
+    Arc::new(settings.network.roster.iter().map(|member| member.node).collect())
+}
+
+fn forward_commands(mut asked: mpsc::Receiver<crate::front::desk::Asked>, inbox: mpsc::Sender<Arrival>) {
+    tokio::spawn(async move {
+        while let Some(asked) = asked.recv().await {
+            if inbox.send(Arrival::Asked(asked)).await.is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// Accepts links for all networks.
+fn accept(listener: TcpListener, identities: Arc<[Identity]>, running: &[Running]) {
+    let (accepted, mut connections) = mpsc::channel(limits::HANDSHAKES);
+    let links: Vec<_> = running.iter().map(|network| (network.identity.network, network.links.clone())).collect();
+    let mut refusals = Refusals::default();
+    tokio::spawn(link::accept_loop(listener, identities, Timing::default(), accepted, move |refusal| refusals.tell(&refusal)));
+    tokio::spawn(async move {
+        while let Some(connection) = connections.recv().await {
+            if let Some((_, links)) = links.iter().find(|(network, _)| *network == connection.network) {
+                links.begin(connection, None);
+            }
+        }
+    });
+}
+
+/// Who was not let in, at a bounded rate: anybody who can reach the port can cause these lines.
+#[derive(Default)]
+struct Refusals {
+    since: crate::base::time::Mono,
+    told: u32,
+}
+
+impl Refusals {
+    fn tell(&mut self, refusal: &link::Refusal) {
+        let now = clock::now().mono;
+        if Span::secs(60) <= now.since(self.since) {
+            if 10 < self.told {
+                tracing::warn!("{} more connections were refused in the last minute", self.told - 10);
+            }
+            (self.since, self.told) = (now, 0);
+        }
+        self.told += 1;
+        if self.told <= 10 {
+            tracing::warn!("refused a connection from {}: {}", refusal.remote, refusal.reason);
+        }
+    }
+}
+
+/// Keeps this daemon on the bus: a lost bus must not stop the watching.
+async fn keep_bus(mut bus: Option<dbus::Bus>, desks: Desks) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        if let Some(bus) = &mut bus {
+            let error = bus.lost().await;
+            tracing::warn!("off the system bus: {error}; trying again");
+            pause = Duration::from_secs(1);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(60));
+        bus = dbus::serve(BusAddress::System, desks.clone()).await.ok();
+        if bus.is_some() {
+            tracing::info!("on the system bus");
+        }
+    }
+}
+
+/// Answers signals, feeds the watchdog and tells the status, until the daemon is to stop.
+async fn attend(
+    places: &Places,
+    lacks: &[String],
+    host: &crate::base::settings::Host,
+    running: &mut [Running],
+    outbox: &watch::Sender<Outbox>,
+) -> Result<(), String> {
+    let handle = |kind| signal(kind).map_err(|error| format!("signals cannot be handled: {error}"));
+    let (mut hangup, mut terminate, mut interrupt) =
+        (handle(SignalKind::hangup())?, handle(SignalKind::terminate())?, handle(SignalKind::interrupt())?);
+    let period = systemd::watchdog_interval().map_or(Duration::from_secs(1), |interval| (interval / 2).std().min(Duration::from_secs(1)));
+    let mut tick = tokio::time::interval(period);
+    let mut told = String::new();
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                systemd::reloading();
+                told = reload(places, lacks, host, running, outbox).await;
+                systemd::ready(&told);
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = tick.tick() => {
+                for network in running.iter_mut() {
+                    if let Ok(ending) = network.ended.try_recv() {
+                        return Err(ending.err().unwrap_or_else(|| format!("the loop of network {} ended", network.name)));
+                    }
+                }
+                let now = clock::now().mono;
+                let live = |network: &Running| now.since(crate::base::time::Mono(network.pulse.load(Ordering::Relaxed))) < STUCK;
+                if running.iter().all(live) {
+                    systemd::watchdog();
+                }
+                let status = line(running);
+                if status != told && !told.starts_with("reload rejected") {
+                    systemd::status(&status);
+                    told = status;
+                }
+            }
+        }
+    }
+}
+
+fn line(running: &[Running]) -> String {
+    let lines: Vec<String> = running.iter().map(|network| publish::status(&network.desk.view.borrow())).collect();
+    lines.join("; ")
+}
+
+/// Reads all files again. One fault in any of them keeps everything as it was. Returns the status line.
+async fn reload(
+    places: &Places,
+    lacks: &[String],
+    host: &crate::base::settings::Host,
+    running: &mut [Running],
+    outbox: &watch::Sender<Outbox>,
+) -> String {
+    let assembly = match assemble(places, lacks) {
+        Ok(assembly) => assembly,
+        Err(error) => {
+            tracing::error!("reload rejected, everything stays as it was: {error}");
+            return format!("reload rejected, everything stays as it was: {}", error.lines().next().unwrap_or_default());
+        }
+    };
+    if (assembly.host.mesh, assembly.host.web, &assembly.host.networks) != (host.mesh, host.web, &host.networks) {
+        tracing::warn!("changes of [listen] and of the list of networks take effect when the daemon is restarted");
+    }
+    outbox.send_replace(assembly.outbox);
+    for assembled in assembly.networks {
+        let Some(network) = running.iter().find(|network| network.name == assembled.settings.network.name) else { continue };
+        if assembled.settings.network.network != network.identity.network || assembled.settings.key.node() != network.identity.key.node() {
+            tracing::warn!(network = network.name, "another id or key takes effect when the daemon is restarted");
+            continue;
+        }
+        network.members.send_replace(roster(&assembled.settings));
+        let _ = network.inbox.send(Arrival::Reload(Box::new(assembled.settings))).await;
+    }
+    tracing::info!("reloaded");
+    line(running)
+}
+
+/// Ends all loops in order: links say goodbye, databases are closed.
+async fn stop(running: Vec<Running>) {
+    for network in &running {
+        let _ = network.inbox.send(Arrival::Stop).await;
+    }
+    for network in running {
+        if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(10), network.ended).await {
+            tracing::error!(network = network.name, "{error}");
+        }
+    }
+}

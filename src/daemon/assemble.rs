@@ -1,0 +1,94 @@
+//! From files to complete settings: read, parse, find keys. It starts nothing.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::config::{self, LOCAL, MAIL_CREDENTIAL};
+use crate::base::id::NodeId;
+use crate::base::settings::{self, Host};
+use crate::daemon::perform::Outbox;
+use crate::io::{files, host, keyfile};
+use crate::logic::node::Settings;
+
+/// Where this daemon's files lie.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The configuration file given on the command line.
+    pub(super) config: Option<PathBuf>,
+    /// What must survive a restart.
+    pub(super) state: PathBuf,
+    /// What must not survive a reboot.
+    pub(super) runtime: PathBuf,
+}
+
+/// What the files say.
+pub(super) struct Assembly {
+    pub(super) host: Host,
+    pub(super) outbox: Outbox,
+    pub(super) networks: Vec<Assembled>,
+}
+
+/// One network.
+pub(super) struct Assembled {
+    pub(super) settings: Settings,
+    /// The key was made just now: nothing can have been promised with it before.
+    pub(super) first: bool,
+}
+
+/// Reads everything. `lacks` is what this host may not do.
+///
+/// # Errors
+/// The first fault found, with file, line and remedy where it has them.
+pub(super) fn assemble(places: &Places, lacks: &[String]) -> Result<Assembly, String> {
+    let hostname = host::hostname();
+    let (layers, directory) = files::host_layers(places.config.as_deref()).map_err(|error| error.to_string())?;
+    let host = config::host(&layers, &hostname).map_err(|error| format!("{error:#}"))?;
+    let password = match &host.mail {
+        Some(mail) => files::secret(MAIL_CREDENTIAL, mail.password_file.as_deref()).map_err(|error| error.to_string())?,
+        None => None,
+    };
+    let outbox = Outbox { mail: host.mail.clone(), password };
+    let names = if host.networks.is_empty() { vec![LOCAL.to_owned()] } else { host.networks.clone() };
+    let networks = names.iter().map(|name| network(places, &directory, &host, name, lacks)).collect::<Result<_, _>>()?;
+    Ok(Assembly { host, outbox, networks })
+}
+
+fn network(places: &Places, directory: &Path, host: &Host, name: &str, lacks: &[String]) -> Result<Assembled, String> {
+    let key_path = places.state.join(name).join("node.key");
+    let loaded = keyfile::load_or_create(&key_path, &format!("peerwatch.{name}.key")).map_err(|error| error.to_string())?;
+    let me = loaded.key.node();
+    let (network, remarks) = if host.networks.is_empty() {
+        let servers: Vec<String> = host::name_servers().iter().map(ToString::to_string).collect();
+        let gateway = host::gateway().map(|gateway| gateway.to_string());
+        (config::local(&host.name, me, gateway, &servers, host.web), Vec::new())
+    } else {
+        let (layer, keys) = files::network_layer(directory, name).map_err(|error| error.to_string())?;
+        config::network(name, &layer, &keys).map_err(|error| format!("{error:#}"))?
+    };
+    let own_name = own_name(&network, &me, host, &key_path)?;
+    let settings = Settings {
+        key: loaded.key,
+        name: own_name,
+        ways: host.mail.iter().map(|_| "mail".to_owned()).collect(),
+        lacks: lacks.to_vec(),
+        system: host::system(),
+        remarks,
+        network,
+    };
+    Ok(Assembled { settings, first: loaded.created })
+}
+
+/// The name under which the roster has this node's key.
+fn own_name(network: &settings::Network, me: &NodeId, host: &Host, key: &Path) -> Result<String, String> {
+    if let Some(member) = network.member(me) {
+        return Ok(member.name.clone());
+    }
+    let public = key.with_extension("pub");
+    Err(format!(
+        "this node's key is not in the roster of network {}: copy {} to keys/{}.pub beside network.toml on every node, \
+         list the node there as [[node]] name = \"{}\", and start or reload again",
+        network.name,
+        public.display(),
+        host.name,
+        host.name
+    ))
+}

@@ -1,0 +1,158 @@
+//! `status`: what a person wants to know at three in the morning, the verdict first.
+//!
+//! One line says how it stands; then come the open incidents; then whatever else is not as it should
+//! be, one line each, and nothing when nothing is.
+
+use super::print::{may_be_away, presence, target_detail, told, totals, ups};
+use super::table::{Cell, Table, Terminal, Tone, brief, counted, harmless, standing};
+use crate::base::outcome::Standing;
+use crate::base::time::Span;
+use crate::base::view::{Presence, View};
+use crate::front::json;
+
+/// Lines of one kind; whoever wants more asks for the table.
+const MOST: usize = 10;
+
+/// A view is made at least every few seconds; an older one means that the daemon is stuck.
+const OLD: Span = Span::secs(60);
+
+/// All networks.
+pub(super) fn status(views: &[View], terminal: &Terminal) -> String {
+    let parts = views.iter().map(|view| {
+        let title = if 1 < views.len() { format!("{}: ", harmless(&view.network)) } else { String::new() };
+        network(view, &title, terminal)
+    });
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+fn network(view: &View, title: &str, terminal: &Terminal) -> String {
+    if view.nodes.is_empty() {
+        return format!("{title}peerwatchd has only just started; ask again in a moment\n");
+    }
+    let (verdict, tone) = verdict(view);
+    let mut text = format!("{title}{}\n", terminal.paint(&terminal.mark(&verdict, tone), tone));
+    let incidents = open_incidents(view, terminal);
+    if !incidents.is_empty() {
+        text.push_str(&format!("\n{incidents}"));
+    }
+    let remarkable = remarkable(view, terminal);
+    if !remarkable.is_empty() {
+        text.push('\n');
+    }
+    for (line, tone) in remarkable {
+        text.push_str(&format!("{}\n", terminal.paint(&terminal.mark(&harmless(&line), tone), tone)));
+    }
+    text
+}
+
+/// The first line.
+fn verdict(view: &View) -> (String, Tone) {
+    let totals = totals(view);
+    let open = json::status(view).open_incidents;
+    let missing = view.nodes.iter().any(|node| presence(view, node) != Tone::Good && !may_be_away(view, node));
+    let (up, all) = ups(view);
+    if view.isolated {
+        (format!("{} is isolated, and what it knows of others is old; {totals}", harmless(&view.me)), Tone::Bad)
+    } else if 0 < open {
+        (format!("{} open; {totals}", counted(open, "incident")), Tone::Bad)
+    } else if up < all || missing || view.fault.is_some() {
+        (format!("no incident is open; {totals}"), Tone::Poor)
+    } else {
+        (totals, Tone::Good)
+    }
+}
+
+fn open_incidents(view: &View, terminal: &Terminal) -> String {
+    let mut table = Table::new(&["INCIDENT", "STANDING", "SINCE", "TOLD", "REASON"]);
+    let open = || view.incidents.iter().filter(|incident| incident.open);
+    for incident in open().take(2 * MOST) {
+        let tone = standing(incident.standing, false);
+        table.row(vec![
+            Cell::new(incident.id.to_string()),
+            Cell::toned(terminal.mark(incident.standing.word(), tone), tone),
+            Cell::new(terminal.ago(incident.since)),
+            Cell::new(match told(incident) {
+                nobody if nobody.is_empty() => "nobody".into(),
+                told => told,
+            }),
+            Cell::new(&incident.reason),
+        ]);
+    }
+    let mut lines = table.lines(terminal);
+    if 2 * MOST < open().count() {
+        lines.push_str(&format!("and {} more: peerwatchctl incidents --open\n", open().count() - 2 * MOST));
+    }
+    lines
+}
+
+/// What else is not as it should be.
+fn remarkable(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
+    let mut lines = Vec::new();
+    let age = terminal.now.since(view.at);
+    if OLD < age {
+        let hint = "peerwatchd may be stuck (journalctl -u peerwatchd)";
+        lines.push((format!("what stands here is {} old; {hint}", brief(age)), Tone::Bad));
+    }
+    if let Some(fault) = &view.fault {
+        lines.push((format!("{} cannot write its journal: {fault}", view.me), Tone::Bad));
+    }
+    if view.isolated {
+        let why = "it reaches no node and no reference, casts no vote and tells nobody about targets";
+        lines.push((format!("{} is isolated: {why}", view.me), Tone::Bad));
+    }
+    lines.extend(view.remarks.iter().map(|remark| (remark.clone(), Tone::Poor)));
+    first(&mut lines, nodes(view, terminal), "nodes");
+    first(&mut lines, targets(view, terminal), "targets");
+    lines
+}
+
+fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
+    let mut lines = Vec::new();
+    for node in &*view.nodes {
+        let heard = node.heard.map_or_else(|| "not heard yet".into(), |at| format!("last heard {}", terminal.ago(at)));
+        let away = if may_be_away(view, node) { " (it may be away)" } else { "" };
+        match node.presence {
+            Presence::Me => {}
+            Presence::Alive if node.isolated => lines.push((format!("node {} says that it is isolated", node.name), Tone::Poor)),
+            Presence::Alive if node.same_definition == Some(false) => {
+                lines.push((format!("node {} follows another definition of the network", node.name), Tone::Poor));
+            }
+            Presence::Alive => {}
+            Presence::Unheard => {
+                lines.push((format!("node {} was not heard since {} started{away}", node.name, view.me), presence(view, node)))
+            }
+            Presence::Suspect | Presence::Dead => {
+                lines.push((format!("node {} is {}, {heard}{away}", node.name, node.presence.word()), presence(view, node)));
+            }
+        }
+    }
+    lines
+}
+
+/// Targets that are not up without an open incident that says so, and those about which watchers differ.
+fn targets(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
+    let mut lines = Vec::new();
+    for target in view.targets.iter().filter(|target| !target.id.0.starts_with("node:")) {
+        let detail = match target_detail(target) {
+            nothing if nothing.is_empty() => String::new(),
+            detail => format!(": {detail}"),
+        };
+        if target.standing == Standing::Up && target.partial {
+            lines.push((format!("target {} is up, but{}", target.id, detail.trim_start_matches(':')), Tone::Poor));
+        } else if target.standing != Standing::Up && target.incident.is_none() {
+            let away = if target.sometimes { " (it may be away)" } else { "" };
+            let line = format!("target {} is {} since {}{away}{detail}", target.id, target.standing.word(), terminal.since(target.since));
+            lines.push((line, standing(target.standing, target.sometimes)));
+        }
+    }
+    lines
+}
+
+fn first(lines: &mut Vec<(String, Tone)>, mut more: Vec<(String, Tone)>, verb: &str) {
+    let rest = more.len().saturating_sub(MOST);
+    more.truncate(MOST);
+    lines.append(&mut more);
+    if 0 < rest {
+        lines.push((format!("and {rest} more: peerwatchctl {verb}"), Tone::Faint));
+    }
+}

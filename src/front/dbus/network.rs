@@ -1,0 +1,112 @@
+//! A network on the bus: `org.peerwatch.Peerwatch1.Network`.
+
+use std::sync::Arc;
+
+use zbus::{OwnedObjectPath, interface};
+
+use super::shelf::{Followed, Object, Shown};
+use super::value::{moment, optional, text, texts};
+use crate::base::view::View;
+
+/// What the object shows: the view, and where its parts are.
+pub(super) struct Shape {
+    /// The name of its directory.
+    pub(super) name: String,
+    /// The view.
+    pub(super) view: Arc<View>,
+    /// The objects of the nodes, in the order of the roster.
+    pub(super) nodes: Arc<[OwnedObjectPath]>,
+    /// The objects of the targets, in the order of the view.
+    pub(super) targets: Arc<[OwnedObjectPath]>,
+    /// The objects of the incidents, open ones first, each newest first.
+    pub(super) incidents: Arc<[OwnedObjectPath]>,
+}
+
+/// The object.
+#[derive(Clone)]
+pub(super) struct Network(Shown<Shape>);
+
+impl Object for Network {
+    type Value = Shape;
+
+    const FOLLOWED: &'static [Followed<Shape>] = &[
+        Followed::carried("Id", |a, b| a.view.id == b.view.id),
+        Followed::carried("NodeName", |a, b| a.view.me == b.view.me),
+        Followed::carried("Fault", |a, b| a.view.fault == b.view.fault),
+        Followed::carried("Isolated", |a, b| a.view.isolated == b.view.isolated),
+        Followed::carried("Remarks", |a, b| a.view.remarks == b.view.remarks),
+        Followed::named("Nodes", |a, b| Arc::ptr_eq(&a.nodes, &b.nodes)),
+        Followed::named("Targets", |a, b| Arc::ptr_eq(&a.targets, &b.targets)),
+        Followed::named("Incidents", |a, b| Arc::ptr_eq(&a.incidents, &b.incidents)),
+    ];
+
+    fn showing(shown: Shown<Shape>) -> Self {
+        Self(shown)
+    }
+}
+
+#[interface(name = "org.peerwatch.Peerwatch1.Network", introspection_docs = false)]
+impl Network {
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> String {
+        text(&self.0.now().name)
+    }
+
+    #[zbus(property)]
+    fn id(&self) -> String {
+        text(&self.0.now().view.id)
+    }
+
+    #[zbus(property)]
+    fn node_name(&self) -> String {
+        text(&self.0.now().view.me)
+    }
+
+    #[zbus(property(emits_changed_signal = "false"), name = "UpdatedUSec")]
+    fn updated(&self) -> u64 {
+        moment(self.0.now().view.at)
+    }
+
+    #[zbus(property)]
+    fn fault(&self) -> String {
+        optional(self.0.now().view.fault.as_deref())
+    }
+
+    #[zbus(property)]
+    fn isolated(&self) -> bool {
+        self.0.now().view.isolated
+    }
+
+    #[zbus(property)]
+    fn remarks(&self) -> Vec<String> {
+        texts(&self.0.now().view.remarks)
+    }
+
+    #[zbus(property(emits_changed_signal = "invalidates"))]
+    fn nodes(&self) -> Vec<OwnedObjectPath> {
+        self.0.now().nodes.to_vec()
+    }
+
+    #[zbus(property(emits_changed_signal = "invalidates"))]
+    fn targets(&self) -> Vec<OwnedObjectPath> {
+        self.0.now().targets.to_vec()
+    }
+
+    #[zbus(property(emits_changed_signal = "invalidates"))]
+    fn incidents(&self) -> Vec<OwnedObjectPath> {
+        self.0.now().incidents.to_vec()
+    }
+
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn journal_entries(&self) -> u64 {
+        self.0.now().view.journal.entries
+    }
+
+    /// Author, incarnation, lane and last sequence number of each chain.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn journal_heads(&self) -> Vec<(String, String, String, u64)> {
+        let view = self.0.now().view.clone();
+        let heads = view.journal.heads.iter();
+        heads.map(|head| (text(&head.author), super::node::life(&head.incarnation), head.lane.into(), head.sequence)).collect()
+    }
+}

@@ -1,0 +1,276 @@
+//! Incidents: when they open and close, and what the journal says of them.
+//!
+//! An incident is open while one of its `Opened` entries is covered by no `Closed` entry. All of it
+//! is a fold over the set of entries. Who may write the next such entry is a matter of turns: the
+//! first witness at once, each further one a little later and only if it is still missing. Whether
+//! anybody is told is not known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::fact::{Closed, Opened};
+use crate::base::id::{EntryHash, IncidentId, NodeId, TargetId};
+use crate::base::limits;
+use crate::base::outcome::Standing;
+use crate::base::time::{Mono, Now, Span, Wall};
+
+/// All incidents of the network.
+#[derive(Debug, Default)]
+pub struct Incidents {
+    targets: BTreeMap<TargetId, BTreeMap<u32, Incident>>,
+    wishes: BTreeMap<TargetId, (Act, Mono)>,
+}
+
+/// What the journal says of one incident.
+#[derive(Debug, Default)]
+pub struct Incident {
+    opened: BTreeMap<EntryHash, (Said, Opened)>,
+    closed: BTreeMap<EntryHash, (Said, Closed)>,
+    covered: BTreeSet<EntryHash>,
+    /// When this node first knew of it, in this run of the daemon.
+    seen: Option<Mono>,
+}
+
+/// Who said something, and when by its own clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Said {
+    /// Order without clocks.
+    pub lamport: u64,
+    /// Who.
+    pub author: NodeId,
+    /// By its wall clock.
+    pub wall: Wall,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// That this incident is open, or worse than was said.
+    Open(IncidentId),
+    /// That it is over.
+    Close(IncidentId),
+}
+
+impl Incidents {
+    /// Takes an `Opened` fact. `now` is none while the past is read.
+    pub fn opened(&mut self, now: Option<Mono>, entry: EntryHash, said: Said, fact: &Opened) {
+        let incident = self.incident(&fact.incident);
+        incident.opened.insert(entry, (said, fact.clone()));
+        incident.seen = incident.seen.or(now);
+    }
+
+    /// Takes a `Closed` fact.
+    pub fn closed(&mut self, entry: EntryHash, said: Said, fact: &Closed) {
+        let incident = self.incident(&fact.incident);
+        incident.covered.extend(&fact.covers);
+        incident.closed.insert(entry, (said, fact.clone()));
+    }
+
+    /// Compares a target's standing with what is written, and says what this node is to write now.
+    /// `turn` is this node's place among those who see the standing.
+    pub fn consider(&mut self, now: Now, target: &TargetId, standing: Standing, turn: usize) -> Option<Act> {
+        let wish = match (self.open_of(target), standing) {
+            (Some((id, incident)), Standing::Down) if incident.standing() == Standing::Degraded => Act::Open(id),
+            (None, Standing::Degraded | Standing::Down) => Act::Open(self.next(target)),
+            (Some((id, _)), Standing::Up) => Act::Close(id),
+            _ => {
+                self.wishes.remove(target);
+                return None;
+            }
+        };
+        let due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+        let (wished, due) = self.wishes.entry(target.clone()).or_insert_with(|| (wish.clone(), due));
+        if *wished != wish {
+            *wished = wish.clone();
+            *due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+        }
+        if now.mono < *due {
+            return None;
+        }
+        self.wishes.remove(target);
+        Some(wish)
+    }
+
+    /// Targets whose wishes wait for their turn, to be considered again.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<TargetId> {
+        self.wishes.keys().cloned().collect()
+    }
+
+    /// When the next wish is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        self.wishes.values().map(|(_, due)| *due).min()
+    }
+
+    /// The open incident of a target.
+    #[must_use]
+    pub fn open_of(&self, target: &TargetId) -> Option<(IncidentId, &Incident)> {
+        let of_target = self.targets.get(target)?;
+        let (number, incident) = of_target.iter().rev().find(|(_, incident)| incident.is_open())?;
+        Some((IncidentId { target: target.clone(), number: *number }, incident))
+    }
+
+    /// One incident.
+    #[must_use]
+    pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
+        self.targets.get(&id.target)?.get(&id.number)
+    }
+
+    /// All incidents.
+    pub fn all(&self) -> impl Iterator<Item = (IncidentId, &Incident)> {
+        self.targets.iter().flat_map(|(target, numbers)| {
+            numbers.iter().map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
+        })
+    }
+
+    fn next(&self, target: &TargetId) -> IncidentId {
+        let last = self.targets.get(target).and_then(|numbers| numbers.keys().next_back()).copied().unwrap_or(0);
+        IncidentId { target: target.clone(), number: last.saturating_add(1) }
+    }
+
+    fn incident(&mut self, id: &IncidentId) -> &mut Incident {
+        self.targets.entry(id.target.clone()).or_default().entry(id.number).or_default()
+    }
+}
+
+impl Incident {
+    /// Whether something that was opened is not closed.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.opened.keys().any(|entry| !self.covered.contains(entry))
+    }
+
+    /// `Opened` entries that no `Closed` covers.
+    #[must_use]
+    pub fn uncovered(&self) -> Vec<EntryHash> {
+        self.opened.keys().filter(|entry| !self.covered.contains(entry)).copied().collect()
+    }
+
+    /// All `Opened` entries.
+    #[must_use]
+    pub fn openings(&self) -> Vec<EntryHash> {
+        self.opened.keys().copied().collect()
+    }
+
+    /// The worst that was said.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.opened.values().map(|(_, fact)| fact.standing).max().unwrap_or_default()
+    }
+
+    /// The first of the openings that say the worst, in the order without clocks.
+    #[must_use]
+    pub fn opening(&self) -> Option<(&Said, &Opened)> {
+        let worst = self.standing();
+        let first = self.opened.iter().filter(|(_, (_, fact))| fact.standing == worst).min_by_key(|(entry, (said, _))| (*said, **entry));
+        first.map(|(_, (said, fact))| (said, fact))
+    }
+
+    /// The last closing, in the order without clocks, if the incident is over.
+    #[must_use]
+    pub fn closing(&self) -> Option<(&Said, &Closed)> {
+        if self.is_open() {
+            return None;
+        }
+        self.closed.iter().max_by_key(|(entry, (said, _))| (*said, **entry)).map(|(_, (said, fact))| (said, fact))
+    }
+
+    /// How long it has lasted, by this node's forward-only clock where it saw the beginning, else by
+    /// wall clocks: for reading only.
+    #[must_use]
+    pub fn lasted(&self, now: Now) -> Span {
+        let Some((said, fact)) = self.opening() else { return Span::ZERO };
+        let since = Wall(fact.since);
+        match self.seen {
+            Some(seen) => now.mono.since(seen) + said.wall.since(since),
+            None => now.wall.since(since),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now { mono: Mono(ms), wall: Wall(i64::try_from(ms).unwrap()) }
+    }
+
+    fn target() -> TargetId {
+        TargetId("t".into())
+    }
+
+    fn id(number: u32) -> IncidentId {
+        IncidentId { target: target(), number }
+    }
+
+    fn hash(n: u8) -> EntryHash {
+        EntryHash([n; 32])
+    }
+
+    fn said(n: u8) -> Said {
+        Said { lamport: u64::from(n), author: NodeId([n; 32]), wall: Wall(1000) }
+    }
+
+    fn open(number: u32, standing: Standing) -> Opened {
+        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3 }
+    }
+
+    fn close(number: u32, covers: Vec<EntryHash>) -> Closed {
+        Closed { incident: id(number), covers, at: 0, lasted: 0, standing: Standing::Up }
+    }
+
+    #[test]
+    fn the_first_witness_writes_at_once_and_the_others_only_if_it_did_not() {
+        let mut first = Incidents::default();
+        assert_eq!(first.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(1))));
+        let mut second = Incidents::default();
+        assert_eq!(second.consider(at(0), &target(), Standing::Down, 1), None);
+        let due = second.deadline().unwrap();
+        assert_eq!(second.consider(Now { mono: due, ..at(0) }, &target(), Standing::Down, 1), Some(Act::Open(id(1))));
+        second.opened(Some(due), hash(1), said(1), &open(1, Standing::Down));
+        assert_eq!(second.consider(at(9000), &target(), Standing::Down, 1), None);
+        assert_eq!(second.deadline(), None);
+    }
+
+    #[test]
+    fn numbers_grow_and_an_unknown_standing_changes_nothing() {
+        let mut incidents = Incidents::default();
+        incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Down));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0), None);
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
+        incidents.closed(hash(2), said(2), &close(1, vec![hash(1)]));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), None);
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+    }
+
+    #[test]
+    fn what_gets_worse_is_said_again() {
+        let mut incidents = Incidents::default();
+        incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Degraded));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(1))));
+        incidents.opened(Some(Mono(0)), hash(2), said(2), &open(1, Standing::Down));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Degraded, 0), None);
+        assert_eq!(incidents.get(&id(1)).unwrap().standing(), Standing::Down);
+    }
+
+    #[test]
+    fn an_opening_from_the_other_side_of_a_split_stays_open() {
+        let mut incidents = Incidents::default();
+        incidents.closed(hash(3), said(3), &close(1, vec![hash(1)]));
+        incidents.opened(None, hash(2), said(2), &open(1, Standing::Down));
+        incidents.opened(None, hash(1), said(1), &open(1, Standing::Down));
+        let incident = incidents.get(&id(1)).unwrap();
+        assert!(incident.is_open() && incident.closing().is_none());
+        assert_eq!(incident.uncovered(), [hash(2)]);
+        assert_eq!(incident.opening().unwrap().0.author, NodeId([1; 32]), "the earliest without clocks");
+    }
+
+    #[test]
+    fn duration_counts_from_the_first_bad_look() {
+        let mut incidents = Incidents::default();
+        incidents.opened(Some(Mono(5000)), hash(1), said(1), &open(1, Standing::Down));
+        // Opened 600 ms after the first bad look by its author's clock, seen here for 7 s.
+        assert_eq!(incidents.get(&id(1)).unwrap().lasted(at(12_000)), Span(7600));
+    }
+}

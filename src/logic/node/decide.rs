@@ -1,0 +1,355 @@
+//! From verdicts to incidents, from incidents to votes, from votes to letters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::entry::Entry;
+use crate::base::fact::{Closed, Fact, Opened, Vote};
+use crate::base::id::{EntryHash, IncidentId, IntentKey, NodeId, TargetId};
+use crate::base::limits;
+use crate::base::note::Note;
+use crate::base::notice::{Delivery, Errand};
+use crate::base::outcome::{Standing, Verdict};
+use crate::base::settings::{Channel, Split};
+use crate::base::target::{Expected, Quorum, Target};
+use crate::base::time::{Micros, Now, Span, Wall};
+use crate::base::view::Presence;
+use crate::logic::effect::{Effect, Effects};
+use crate::logic::incident::Act;
+use crate::logic::intent::{Electorate, Step, Wanted};
+use crate::logic::node::Node;
+use crate::logic::notice::letter::{self, Item, Row, Topic};
+use crate::logic::notice::{self, Case, Notice, Word};
+use crate::logic::standing::{self, Tally};
+
+impl Node {
+    /// Makes the tallies of what changed, and writes that incidents open and close.
+    pub(super) fn consider(&mut self, now: Now, out: &mut Effects) {
+        let mut targets = std::mem::take(&mut self.dirty);
+        targets.extend(self.incidents.waiting());
+        for id in targets {
+            let Some(target) = self.targets.get(&id) else { continue };
+            let counted = self.counted(target);
+            let tally = self.standings.tally(target, &counted);
+            let since = match self.tallies.get(&id) {
+                Some((known, since)) if known.standing == tally.standing => *since,
+                _ => now.wall,
+            };
+            let told = target.expected == Expected::Always && !target.reference && !self.isolated;
+            let standing = tally.standing;
+            self.tallies.insert(id.clone(), (tally, since));
+            self.stale.insert(id.clone());
+            self.changed = true;
+            if told && self.votes_on_targets() {
+                let turn = self.turn_of_witness(&id, &counted);
+                match self.incidents.consider(now, &id, standing, turn) {
+                    Some(Act::Open(incident)) => self.open(now, incident, standing, &counted, out),
+                    Some(Act::Close(incident)) => self.close(now, incident, standing, out),
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn votes_on_targets(&self) -> bool {
+        self.settings.network.member(&self.me).is_some_and(|member| member.role.votes())
+    }
+
+    /// The watchers of a target that count now: alive as far as is known, and not isolated.
+    pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
+        let mut gone = self.dead();
+        let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
+        gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
+        let watchers = standing::watchers(target, &self.members(), &gone);
+        let counts = |node: &NodeId| {
+            if *node == self.me {
+                return !self.isolated;
+            }
+            self.liveness.life(node).is_some_and(|life| life.presence != Presence::Dead && !life.isolated)
+        };
+        watchers.into_iter().filter(counts).collect()
+    }
+
+    /// This node's place among those who see a target's standing. Who does not watch comes last.
+    fn turn_of_witness(&self, target: &TargetId, counted: &[NodeId]) -> usize {
+        let rank = |node: &NodeId| standing::rendezvous(target.0.as_bytes(), node);
+        if counted.contains(&self.me) { counted.iter().filter(|node| rank(node) < rank(&self.me)).count() } else { counted.len() }
+    }
+
+    fn open(&mut self, now: Now, incident: IncidentId, standing: Standing, counted: &[NodeId], out: &mut Effects) {
+        let said = |node: &NodeId| self.standings.said(&incident.target, node).map(|judged| (*node, judged.clone()));
+        let bad = |verdict: Verdict| matches!(verdict, Verdict::Down | Verdict::Degraded);
+        let votes: Vec<_> = counted.iter().filter_map(said).filter(|(_, judged)| bad(judged.verdict)).collect();
+        // The writer's own first bad look is the safest to read: it is by the same clock as the entry.
+        let own = votes.iter().find(|(node, _)| *node == self.me);
+        let since = own.map(|(_, judged)| judged.since).or_else(|| votes.iter().map(|(_, judged)| judged.since).min());
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        votes.iter().for_each(|(_, judged)| *reasons.entry(judged.detail.as_str()).or_default() += 1);
+        let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
+        let opened = Opened {
+            standing,
+            votes: votes.iter().map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
+            since: since.unwrap_or(now.wall.0),
+            reason,
+            seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
+            enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
+            incident,
+        };
+        let entry = self.seal(now, Fact::Opened(opened), out);
+        self.announce(&entry, out);
+    }
+
+    fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
+        let Some(known) = self.incidents.get(&incident) else { return };
+        let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, incident };
+        let entry = self.seal(now, Fact::Closed(closed), out);
+        self.announce(&entry, out);
+    }
+
+    /// Remarks on what an entry says, before it is folded or right after it was written here.
+    pub(super) fn announce(&self, entry: &Entry, out: &mut Effects) {
+        let own = entry.header.chain.author == self.me;
+        let by = || self.settings.network.name_of(&entry.header.chain.author);
+        for fact in entry.facts.iter() {
+            match fact {
+                Fact::Opened(opened) if own || self.incidents.get(&opened.incident).is_none() => {
+                    let (incident, reason) = (opened.incident.clone(), opened.reason.clone());
+                    out.note(Note::Opened { incident, standing: opened.standing, reason });
+                }
+                Fact::Closed(closed) => out.note(Note::Closed { incident: closed.incident.clone() }),
+                Fact::Done(done) => {
+                    let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
+                    let detail = done.detail.clone();
+                    out.note(if done.success {
+                        Note::Told { channel, by: by(), detail }
+                    } else {
+                        Note::Failed { channel, by: by(), detail }
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn channel_of(&self, keys: &[IntentKey]) -> Option<String> {
+        let holds = |wanted: &[(IntentKey, _, Notice)]| wanted.iter().any(|(key, _, _)| keys.contains(key));
+        self.wanted.iter().find(|(_, wanted)| holds(wanted)).map(|(channel, _)| channel.clone())
+    }
+
+    /// Finds what is to be told, and takes part in the votes on who tells it.
+    pub(super) fn vote(&mut self, now: Now, out: &mut Effects) {
+        self.find_wanted(now);
+        loop {
+            let wanted = self.wanted_actions();
+            let step = self.with_electorate(now, |intents, electorate| intents.turn(now, &wanted, electorate));
+            match step {
+                None => break,
+                Some(Step::Write(fact)) => {
+                    let entry = self.seal(now, fact, out);
+                    if let Some(fact) = entry.facts.first() {
+                        self.intents.wrote(now.mono, entry.hash, entry.header.chain, entry.header.sequence, fact);
+                    }
+                }
+                Some(Step::Act { ballot, domain: _, keys, message, within }) => self.act(now, ballot, &keys, message, within, out),
+            }
+        }
+    }
+
+    fn find_wanted(&mut self, now: Now) {
+        let network = self.settings.network.network;
+        let intents = &self.intents;
+        let word = |key: &IntentKey| {
+            if intents.receipt(key).is_some() {
+                Word::Told
+            } else if intents.is_contested(key) || 0 < intents.failures(key) {
+                Word::Begun
+            } else {
+                Word::Nothing
+            }
+        };
+        self.wanted.clear();
+        for channel in &self.settings.network.channels {
+            let cases = self.incidents.all().map(|(id, incident)| (id, Case { open: incident.is_open(), standing: incident.standing() }));
+            let wanted = self.notices.wanted(now.mono, network, channel, cases, word);
+            if !wanted.is_empty() {
+                self.wanted.insert(channel.name.clone(), wanted);
+            }
+        }
+        self.notices.settle(|key| intents.receipt(key).is_some());
+    }
+
+    fn wanted_actions(&self) -> Vec<Wanted> {
+        if self.isolated {
+            return Vec::new();
+        }
+        let wanted = |channel: &Channel| {
+            let keys = self.wanted.get(&channel.name)?.iter().map(|(key, since, _)| (*key, *since)).collect();
+            let domain = notice::domain_of(self.settings.network.network, &channel.name);
+            Some(Wanted { domain, keys, window: channel.group, capable: self.capable(channel.way.name()) })
+        };
+        self.settings.network.channels.iter().filter_map(wanted).collect()
+    }
+
+    /// Who has such a way out, as published, and is alive.
+    fn capable(&self, way: &str) -> Vec<NodeId> {
+        let published = |node: &NodeId| {
+            let report = self.reports.of(node).and_then(|report| report.inventory.as_ref());
+            report.is_some_and(|(_, inventory)| inventory.ways.iter().any(|known| known == way))
+        };
+        let alive = |node: &NodeId| {
+            *node == self.me
+                || self.liveness.life(node).is_some_and(|life| life.presence == Presence::Alive && life.voting && !life.isolated)
+        };
+        self.members().into_iter().map(|(node, _)| node).filter(|node| alive(node) && published(node)).collect()
+    }
+
+    /// Whether anybody alive has a way out for a channel.
+    pub(super) fn capable_of(&self, channel: &Channel) -> bool {
+        !self.capable(channel.way.name()).is_empty()
+    }
+
+    fn with_electorate<R>(&mut self, now: Now, f: impl FnOnce(&mut crate::logic::intent::Intents, &Electorate) -> R) -> R {
+        let (mut voters, mut silent) = (Vec::new(), Vec::new());
+        let members: Vec<NodeId> = self.members().into_iter().map(|(node, _)| node).collect();
+        for node in members.iter().filter(|node| **node != self.me) {
+            let Some(life) = self.liveness.life(node) else { continue };
+            let silence = now.mono.since(life.at);
+            match life.presence {
+                Presence::Dead | Presence::Me => {}
+                // Not heard since this daemon started: it may be alive, so it is awaited for a while.
+                Presence::Unheard if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Unheard => {}
+                Presence::Alive | Presence::Suspect if !life.voting => {}
+                Presence::Alive | Presence::Suspect if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Alive | Presence::Suspect => silent.push(*node),
+            }
+        }
+        let dead: BTreeSet<NodeId> = self.dead();
+        let network = self.settings.network.network;
+        let mesh = &self.mesh;
+        let electorate = Electorate {
+            voters,
+            silent,
+            voting: self.votes(now),
+            enrolled: members.len(),
+            alone: self.alone_since.map(|since| now.mono.since(since)),
+            majority: self.settings.network.split == Split::Majority,
+            dead: &|node| dead.contains(node),
+            held: &|peers, chain, sequence| mesh.held_by(peers, chain, sequence),
+            hash: &|domain, node| standing::rendezvous(&domain.0, node),
+            message: &|keys| notice::message_of(network, keys),
+        };
+        f(&mut self.intents, &electorate)
+    }
+
+    fn act(&mut self, now: Now, ballot: EntryHash, keys: &[IntentKey], message: String, within: Span, out: &mut Effects) {
+        let found = self.wanted.iter().find_map(|(name, wanted)| {
+            let notices: Vec<Notice> =
+                wanted.iter().filter(|(key, _, _)| keys.contains(key)).map(|(_, _, notice)| notice.clone()).collect();
+            (!notices.is_empty()).then(|| (name.clone(), notices))
+        });
+        let channel = found.and_then(|(name, notices)| {
+            let channel = self.settings.network.channels.iter().find(|channel| channel.name == name)?;
+            Some((channel.clone(), notices))
+        });
+        let Some((channel, notices)) = channel else {
+            // The channel was removed while it was voted on: nothing is to be told any more.
+            let delivery = Delivery { success: false, detail: "the channel was removed".into(), refused: vec![] };
+            self.delivered(now, ballot, &delivery, out);
+            return;
+        };
+        let covers =
+            notices.iter().filter_map(|notice| self.incidents.get(&notice.incident)).flat_map(|incident| incident.openings()).collect();
+        let items = notices.iter().filter_map(|notice| self.item(now, &channel, notice)).collect();
+        let topic = Topic {
+            network: self.settings.network.name.clone(),
+            sender: self.settings.name.clone(),
+            seen: (self.seen(), self.settings.network.roster.len()),
+            message,
+            items,
+        };
+        let letter = letter::write(&topic);
+        self.errands.insert(ballot, (channel.name.clone(), covers));
+        out.note(Note::Sending { channel: channel.name.clone(), subject: letter.subject.clone() });
+        out.then(Effect::Carry(Box::new(Errand { ballot, channel: channel.name, way: channel.way, letter, within })));
+    }
+
+    fn item(&self, now: Now, channel: &Channel, notice: &Notice) -> Option<Item> {
+        let incident = self.incidents.get(&notice.incident)?;
+        let (_, opened) = incident.opening()?;
+        let closing = incident.closing();
+        let target = self.targets.get(&notice.incident.target);
+        let counted =
+            self.tallies.get(&notice.incident.target).map_or(opened.votes.len(), |(tally, _)| tally.counted.max(opened.votes.len()));
+        let network = self.settings.network.network;
+        let phases = [crate::base::settings::Phase::Degraded, crate::base::settings::Phase::Down];
+        let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
+            let key = notice::key_of(network, &channel.name, &notice.incident, phase);
+            self.intents.receipt(&key).map(|receipt| receipt.message.clone())
+        });
+        Some(Item {
+            incident: notice.incident.clone(),
+            phase: notice.phase,
+            standing: opened.standing,
+            probe: target.map_or_else(|| "no longer defined".into(), |target| target.probe.describe()),
+            reason: opened.reason.clone(),
+            since: Wall(opened.since),
+            ended: closing.map(|(_, closed)| Wall(closed.at)),
+            lasted: closing.map_or_else(|| incident.lasted(now), |(_, closed)| Span(closed.lasted)),
+            votes: (opened.votes.len(), counted),
+            rows: target.map(|target| self.rows(target)).unwrap_or_default(),
+            rule: target.map(rule).unwrap_or_default(),
+            runbook: target.and_then(|target| target.runbook.clone()),
+            before: before.collect(),
+        })
+    }
+
+    fn rows(&self, target: &Target) -> Vec<Row> {
+        let row = |node: &NodeId| {
+            let said = self.standings.said(&target.id, node);
+            Row {
+                node: self.settings.network.name_of(node),
+                verdict: said.map_or(Verdict::Unknown, |judged| judged.verdict),
+                time: said.and_then(|judged| judged.time).map(Micros),
+                loss: said.and_then(|judged| judged.loss).map(|loss| f32::from(loss) / 10_000.0),
+                last_good: said.and_then(|judged| judged.last_good).map(Wall),
+                detail: said.map_or_else(|| "has not judged yet".into(), |judged| judged.detail.clone()),
+            }
+        };
+        let watchers = standing::watchers(target, &self.members(), &BTreeSet::new());
+        watchers.iter().map(row).collect()
+    }
+
+    /// An errand ended: its receipt is written, whatever became of it.
+    pub(super) fn delivered(&mut self, now: Now, ballot: EntryHash, delivery: &Delivery, out: &mut Effects) {
+        let covers = self.errands.remove(&ballot).map(|(_, covers)| covers).unwrap_or_default();
+        let (detail, refused) = (delivery.detail.clone(), delivery.refused.clone());
+        if let Some(done) = self.intents.ended(ballot, delivery.success, detail, refused, covers) {
+            let entry = self.seal(now, Fact::Done(done), out);
+            self.announce(&entry, out);
+        }
+    }
+
+    /// Nodes seen alive, this one included.
+    pub(super) fn seen(&self) -> usize {
+        1 + self.liveness.all().filter(|(_, life)| matches!(life.presence, Presence::Alive | Presence::Suspect)).count()
+    }
+
+    /// The tally of a target, as last made.
+    pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
+        self.tallies.get(target).cloned().unwrap_or_default()
+    }
+}
+
+/// What confirms an incident of this target, for people.
+fn rule(target: &Target) -> String {
+    let quorum = match target.quorum {
+        Quorum::Any => "any watcher".to_owned(),
+        Quorum::Majority => "a majority of watchers".to_owned(),
+        Quorum::All => "all watchers".to_owned(),
+        Quorum::Count(count) => format!("{count} watchers"),
+    };
+    match target.probe {
+        crate::base::target::Probe::Node(_) => format!("no heartbeat on any path, seen by {quorum}"),
+        _ => format!("{} bad looks in a row, every {}, seen by {quorum}", target.confirm.bad, target.interval),
+    }
+}

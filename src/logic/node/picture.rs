@@ -1,0 +1,196 @@
+//! What faces show of this node's network.
+
+use std::sync::Arc;
+
+use crate::base::id::{IncidentId, IntentKey, NodeId};
+use crate::base::limits;
+use crate::base::outcome::Verdict;
+use crate::base::settings::{Channel, Member, Phase};
+use crate::base::target::{Expected, Target};
+use crate::base::time::{Micros, Now, Span, Wall};
+use crate::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::logic::incident::Incident;
+use crate::logic::node::Node;
+use crate::logic::notice;
+use crate::logic::standing;
+
+impl Node {
+    pub(super) fn picture(&mut self, now: Now) -> View {
+        for id in std::mem::take(&mut self.stale) {
+            self.shown.remove(&id);
+        }
+        for id in &self.order {
+            if !self.shown.contains_key(id)
+                && let Some(target) = self.targets.get(id)
+            {
+                let view = Arc::new(self.target_view(target));
+                self.shown.insert(id.clone(), view);
+            }
+        }
+        let hidden = |target: &&Target| !target.reference;
+        let targets =
+            self.order.iter().filter_map(|id| self.targets.get(id)).filter(hidden).filter_map(|target| self.shown.get(&target.id));
+        let network = &self.settings.network;
+        View {
+            network: network.name.clone(),
+            id: network.id.clone(),
+            me: self.settings.name.clone(),
+            at: now.wall,
+            fault: self.fault.clone(),
+            isolated: self.isolated,
+            remarks: self.settings.remarks.iter().chain(&self.settings.lacks).cloned().collect(),
+            nodes: network.roster.iter().map(|member| Arc::new(self.node_view(now, member))).collect(),
+            targets: targets.cloned().collect(),
+            incidents: self.incident_views(),
+            journal: Arc::new(self.journal_view()),
+        }
+    }
+
+    fn node_view(&self, now: Now, member: &Member) -> NodeView {
+        let me = member.node == self.me;
+        let life = self.liveness.life(&member.node);
+        let report = self.reports.of(&member.node);
+        let inventory = report.and_then(|report| report.inventory.as_ref()).map(|(_, inventory)| inventory);
+        let links = report.map(|report| report.links.values().map(|(_, linked)| linked)).into_iter().flatten();
+        let link_view = |linked: &crate::base::fact::Linked| {
+            let own = if me { self.mesh.link_to(&linked.peer) } else { None };
+            LinkView {
+                peer: self.settings.network.name_of(&linked.peer),
+                up: linked.up,
+                since: Wall(linked.since),
+                time: own.and_then(|link| link.time).map(Micros),
+                offset: own.and_then(|link| link.offset),
+                detail: linked.detail.clone(),
+            }
+        };
+        NodeView {
+            id: member.node,
+            name: member.name.clone(),
+            role: member.role,
+            presence: if me { Presence::Me } else { life.map(|life| life.presence).unwrap_or_default() },
+            heard: if me { Some(now.wall) } else { life.and_then(|life| life.heard) },
+            voting: if me { self.votes(now) } else { life.is_some_and(|life| life.voting) },
+            isolated: if me { self.isolated } else { life.is_some_and(|life| life.isolated) },
+            software: inventory.map(|inventory| inventory.software.clone()),
+            system: inventory.map(|inventory| inventory.system.clone()),
+            ways: inventory.map(|inventory| inventory.ways.clone()).unwrap_or_default(),
+            lacks: inventory.map(|inventory| inventory.lacks.clone()).unwrap_or_default(),
+            same_definition: inventory.map(|inventory| inventory.definition == self.settings.network.definition),
+            incarnation: report.map(|report| report.incarnation),
+            addresses: member.addresses.clone(),
+            links: links.map(link_view).collect(),
+        }
+    }
+
+    fn target_view(&self, target: &Target) -> TargetView {
+        let (tally, since) = self.tally(&target.id);
+        let counted = self.counted(target);
+        let mut watchers = standing::watchers(target, &self.members(), &self.dead());
+        // Whoever has something to say of the target is shown, also if it does not watch at the moment.
+        let says = |node: &NodeId| self.standings.said(&target.id, node).is_some();
+        let others: Vec<NodeId> =
+            self.members().into_iter().map(|(node, _)| node).filter(|node| !watchers.contains(node) && says(node)).collect();
+        watchers.extend(others);
+        TargetView {
+            id: target.id.clone(),
+            group: target.group.clone(),
+            probe: target.probe.describe(),
+            interval: target.interval,
+            standing: tally.standing,
+            since,
+            votes: (tally.votes, tally.counted),
+            partial: tally.partial,
+            sometimes: target.expected == Expected::Sometimes,
+            runbook: target.runbook.clone(),
+            watchers: watchers.iter().map(|node| self.watcher_view(target, node, counted.contains(node))).collect(),
+            incident: self.incidents.open_of(&target.id).map(|(id, _)| id),
+        }
+    }
+
+    fn watcher_view(&self, target: &Target, node: &NodeId, counted: bool) -> WatcherView {
+        let said = self.standings.said(&target.id, node);
+        let own = if *node == self.me { self.verdicts.bench(&target.id) } else { None };
+        let verdict = said.map_or(Verdict::Unknown, |judged| judged.verdict);
+        WatcherView {
+            node: self.settings.network.name_of(node),
+            verdict,
+            since: Wall(said.map_or(0, |judged| judged.since)),
+            counted: counted && !matches!(verdict, Verdict::Unable | Verdict::Unknown),
+            time: own.map_or_else(|| said.and_then(|judged| judged.time).map(Micros), |bench| bench.last.time),
+            loss: own.filter(|bench| 0 < bench.last.sent).map_or_else(
+                || said.and_then(|judged| judged.loss).map(|loss| f32::from(loss) / 10_000.0),
+                |bench| Some(bench.last.loss()),
+            ),
+            detail: own
+                .filter(|bench| !bench.last.detail.is_empty())
+                .map_or_else(|| said.map(|judged| judged.detail.clone()).unwrap_or_default(), |bench| bench.last.detail.clone()),
+            last_good: own.and_then(|bench| bench.last_good).or_else(|| said.and_then(|judged| judged.last_good).map(Wall)),
+        }
+    }
+
+    fn incident_views(&self) -> Arc<[Arc<IncidentView>]> {
+        let mut views: Vec<IncidentView> = self.incidents.all().filter_map(|(id, incident)| self.incident_view(id, incident)).collect();
+        views.sort_by(|a, b| b.open.cmp(&a.open).then(b.opened.cmp(&a.opened)).then(a.id.cmp(&b.id)));
+        let open = views.iter().filter(|view| view.open).count();
+        views.truncate(open + limits::INCIDENTS_SHOWN);
+        views.into_iter().map(Arc::new).collect()
+    }
+
+    fn incident_view(&self, id: IncidentId, incident: &Incident) -> Option<IncidentView> {
+        let (said, opened) = incident.opening()?;
+        let closing = incident.closing();
+        let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(channel, &id));
+        Some(IncidentView {
+            open: incident.is_open(),
+            standing: opened.standing,
+            since: Wall(opened.since),
+            opened: said.wall,
+            closed: closing.map(|(_, closed)| Wall(closed.at)),
+            lasted: closing.map(|(_, closed)| Span(closed.lasted)),
+            reason: opened.reason.clone(),
+            votes: opened.votes.iter().map(|vote| (self.settings.network.name_of(&vote.node), vote.verdict)).collect(),
+            notices: notices.collect(),
+            id,
+        })
+    }
+
+    fn notice_views(&self, channel: &Channel, incident: &IncidentId) -> Vec<NoticeView> {
+        let view = |phase: Phase| {
+            let key = notice::key_of(self.settings.network.network, &channel.name, incident, phase);
+            self.notice_view(channel, phase, &key)
+        };
+        [Phase::Degraded, Phase::Down, Phase::Up].into_iter().filter_map(view).collect()
+    }
+
+    fn notice_view(&self, channel: &Channel, phase: Phase, key: &IntentKey) -> Option<NoticeView> {
+        let name = |node: &NodeId| Some(self.settings.network.name_of(node));
+        let wanted = self.wanted.get(&channel.name).is_some_and(|wanted| wanted.iter().any(|(wanted, _, _)| wanted == key));
+        let failures = self.intents.failures(key);
+        let (state, by, at, detail) = if let Some(receipt) = self.intents.receipt(key) {
+            ("told", name(&receipt.by), Some(receipt.at), receipt.detail.clone())
+        } else if let Some((candidate, acting)) = self.intents.candidate(key) {
+            (if acting { "sending" } else { "voting" }, name(&candidate), None, String::new())
+        } else if !wanted {
+            return None;
+        } else if 0 < failures {
+            let last = self.intents.last_failure(key);
+            let detail = last.map_or_else(String::new, |detail| format!("{detail} ({failures} failed so far)"));
+            ("failed", None, None, detail)
+        } else if self.capable_of(channel) {
+            ("waiting", None, None, String::new())
+        } else {
+            ("waiting", None, None, format!("no node that is alive has a way out for {}; set [mail] in peerwatch.toml", channel.way.name()))
+        };
+        Some(NoticeView { channel: channel.name.clone(), phase: phase.word(), state, by, at, detail })
+    }
+
+    fn journal_view(&self) -> JournalView {
+        let head = |head: &crate::base::wire::Head| HeadView {
+            author: self.settings.network.name_of(&head.chain.author),
+            incarnation: head.chain.incarnation,
+            lane: head.chain.lane.name(),
+            sequence: head.sequence,
+        };
+        JournalView { entries: self.journal.entries(), heads: self.journal.heads().map(head).collect() }
+    }
+}

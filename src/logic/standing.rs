@@ -1,0 +1,240 @@
+//! All nodes' verdicts, folded, and what they amount to.
+//!
+//! The fold keeps, for each author and target, the last verdict of the author's highest incarnation:
+//! a function of the set of entries, whatever their order. What a verdict counts for depends on who
+//! is alive and able, which the parent says. Incidents are not known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::fact::Judged;
+use crate::base::id::{Incarnation, NodeId, TargetId};
+use crate::base::outcome::{Standing, Verdict};
+use crate::base::target::{Expected, Target, Watchers};
+
+/// Everybody's verdicts.
+#[derive(Debug, Default)]
+pub struct Standings {
+    incarnations: BTreeMap<NodeId, Incarnation>,
+    verdicts: BTreeMap<TargetId, BTreeMap<NodeId, Said>>,
+}
+
+#[derive(Debug)]
+struct Said {
+    incarnation: Incarnation,
+    sequence: u64,
+    judged: Judged,
+}
+
+/// What the verdicts on one target amount to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The standing.
+    pub standing: Standing,
+    /// Votes for it.
+    pub votes: usize,
+    /// Votes counted.
+    pub counted: usize,
+    /// Some call it bad, but not enough.
+    pub partial: bool,
+}
+
+impl Standings {
+    /// Takes the beginning of an incarnation: what its author said before no longer holds.
+    pub fn open(&mut self, author: NodeId, incarnation: Incarnation) {
+        let known = self.incarnations.entry(author).or_insert(incarnation);
+        if *known < incarnation {
+            *known = incarnation;
+        }
+        let highest = *known;
+        for said in self.verdicts.values_mut() {
+            if said.get(&author).is_some_and(|said| said.incarnation < highest) {
+                said.remove(&author);
+            }
+        }
+    }
+
+    /// Takes one verdict.
+    pub fn fold(&mut self, author: NodeId, incarnation: Incarnation, sequence: u64, judged: &Judged) {
+        if self.incarnations.get(&author).is_some_and(|highest| incarnation < *highest) {
+            return;
+        }
+        let said = self.verdicts.entry(judged.target.clone()).or_default();
+        let newer = said.get(&author).is_none_or(|said| (said.incarnation, said.sequence) <= (incarnation, sequence));
+        if newer {
+            said.insert(author, Said { incarnation, sequence, judged: judged.clone() });
+        }
+    }
+
+    /// What one node says of one target.
+    #[must_use]
+    pub fn said(&self, target: &TargetId, node: &NodeId) -> Option<&Judged> {
+        self.verdicts.get(target)?.get(node).map(|said| &said.judged)
+    }
+
+    /// Everything that one node says, in its present incarnation.
+    pub fn all_said(&self, node: NodeId) -> impl Iterator<Item = &Judged> {
+        self.verdicts.values().filter_map(move |said| said.get(&node)).map(|said| &said.judged)
+    }
+
+    /// What the verdicts of these nodes amount to. The caller passes those that are alive and not
+    /// isolated; those unable to look are left out here.
+    #[must_use]
+    pub fn tally(&self, target: &Target, watchers: &[NodeId]) -> Tally {
+        let verdict = |node: &NodeId| self.said(&target.id, node).map_or(Verdict::Unknown, |judged| judged.verdict);
+        let verdicts: Vec<Verdict> = watchers.iter().map(verdict).filter(|verdict| *verdict != Verdict::Unable).collect();
+        let count = |wanted: &[Verdict]| verdicts.iter().filter(|verdict| wanted.contains(verdict)).count();
+        let counted = verdicts.len();
+        let (down, bad) = (count(&[Verdict::Down]), count(&[Verdict::Down, Verdict::Degraded]));
+        let (up, unsure) = (count(&[Verdict::Up]), count(&[Verdict::Unknown]));
+        let needed = target.quorum.needed(counted);
+        let (standing, votes) = if counted == 0 {
+            (Standing::Unknown, 0)
+        } else if needed <= down {
+            (Standing::Down, down)
+        } else if needed <= bad {
+            (Standing::Degraded, bad)
+        } else if up == 0 || (needed <= bad + unsure && up <= unsure) {
+            // Those who have not judged yet could still make it bad.
+            (Standing::Unknown, unsure)
+        } else {
+            (Standing::Up, up)
+        };
+        Tally { standing, votes, counted, partial: 0 < bad && standing == Standing::Up }
+    }
+}
+
+/// Who watches a target: `members` are those who may vote, with whether each may be away; `gone` are
+/// dead or unable, and replaced by the next in rank where the definition gives a number.
+#[must_use]
+pub fn watchers(target: &Target, members: &[(NodeId, Expected)], gone: &BTreeSet<NodeId>) -> Vec<NodeId> {
+    let steady = members.iter().filter(|(_, expected)| *expected == Expected::Always).map(|(node, _)| *node);
+    match &target.watchers {
+        Watchers::All => steady.collect(),
+        Watchers::Named(nodes) => nodes.clone(),
+        Watchers::Count(count) => {
+            let mut ranked: Vec<NodeId> = steady.filter(|node| !gone.contains(node)).collect();
+            ranked.sort_by_key(|node| rendezvous(target.id.0.as_bytes(), node));
+            ranked.truncate(usize::from(*count));
+            ranked
+        }
+    }
+}
+
+/// Rendezvous hash (Thaler and Ravishankar 1996) of a node for a subject: the lowest is first.
+#[must_use]
+pub fn rendezvous(subject: &[u8], node: &NodeId) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(subject.len() as u64).to_be_bytes()).update(subject).update(&node.0);
+    *hasher.finalize().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::target::{Confirm, Icmp, Probe, Quorum, Thresholds};
+    use crate::base::time::Span;
+
+    fn target(quorum: Quorum) -> Target {
+        Target {
+            id: TargetId("t".into()),
+            group: None,
+            probe: Probe::Icmp(Icmp { host: "192.0.2.1".into(), count: 1, gap: Span(200), size: 56 }),
+            interval: Span::secs(1),
+            timeout: Span::secs(1),
+            confirm: Confirm { bad: 3, good: 2 },
+            degraded: Thresholds::default(),
+            watchers: Watchers::All,
+            quorum,
+            depends: vec![],
+            expected: Expected::Always,
+            runbook: None,
+            reference: false,
+        }
+    }
+
+    const LIFE: Incarnation = Incarnation { opened: 1, nonce: [0; 16] };
+
+    fn judged(verdict: Verdict) -> Judged {
+        Judged { target: TargetId("t".into()), verdict, since: 0, detail: String::new(), time: None, loss: None, last_good: None }
+    }
+
+    fn node(n: u8) -> NodeId {
+        NodeId([n; 32])
+    }
+
+    /// `+` up, `~` degraded, `-` down, `?` unable, `.` not yet judged.
+    fn tally(quorum: Quorum, verdicts: &str) -> (Standing, usize, usize, bool) {
+        let mut standings = Standings::default();
+        let mut watchers = Vec::new();
+        for (n, verdict) in (0..).zip(verdicts.chars()) {
+            watchers.push(node(n));
+            let verdict = match verdict {
+                '+' => Verdict::Up,
+                '~' => Verdict::Degraded,
+                '-' => Verdict::Down,
+                '?' => Verdict::Unable,
+                _ => continue,
+            };
+            standings.fold(node(n), LIFE, 1, &judged(verdict));
+        }
+        let tally = standings.tally(&target(quorum), &watchers);
+        (tally.standing, tally.votes, tally.counted, tally.partial)
+    }
+
+    #[test]
+    fn quorums_decide_among_those_who_can_say() {
+        use Quorum::{All, Any, Count, Majority};
+        assert_eq!(tally(Majority, "--+"), (Standing::Down, 2, 3, false));
+        assert_eq!(tally(Majority, "-++"), (Standing::Up, 2, 3, true));
+        assert_eq!(tally(Majority, "-~+"), (Standing::Degraded, 2, 3, false));
+        assert_eq!(tally(Majority, "-?"), (Standing::Down, 1, 1, false));
+        assert_eq!(tally(Any, "-++"), (Standing::Down, 1, 3, false));
+        assert_eq!(tally(All, "--+"), (Standing::Up, 1, 3, true));
+        assert_eq!(tally(Count(2), "--+++"), (Standing::Down, 2, 5, false));
+        assert_eq!(tally(Majority, "??"), (Standing::Unknown, 0, 0, false));
+        assert_eq!(tally(Majority, ""), (Standing::Unknown, 0, 0, false));
+    }
+
+    #[test]
+    fn one_early_verdict_does_not_decide_for_those_who_have_not_judged() {
+        assert_eq!(tally(Quorum::Majority, "-.."), (Standing::Unknown, 2, 3, false));
+        assert_eq!(tally(Quorum::Majority, "+.."), (Standing::Unknown, 2, 3, false));
+        assert_eq!(tally(Quorum::Majority, "++."), (Standing::Up, 2, 3, false));
+    }
+
+    #[test]
+    fn the_fold_is_the_same_in_every_order() {
+        let newer = Incarnation { opened: 9, nonce: [0; 16] };
+        let facts = [(LIFE, 1, Verdict::Up), (LIFE, 2, Verdict::Down), (newer, 2, Verdict::Degraded), (newer, 3, Verdict::Up)];
+        let orders = [[0, 1, 2, 3], [2, 3, 0, 1], [0, 2, 1, 3], [2, 0, 3, 1]];
+        for order in orders {
+            let mut standings = Standings::default();
+            for n in order {
+                let (incarnation, sequence, verdict) = facts[n];
+                standings.open(node(1), incarnation);
+                standings.fold(node(1), incarnation, sequence, &judged(verdict));
+            }
+            assert_eq!(standings.said(&TargetId("t".into()), &node(1)), Some(&judged(Verdict::Up)), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_incarnation_has_said_nothing_yet() {
+        let mut standings = Standings::default();
+        standings.fold(node(1), LIFE, 2, &judged(Verdict::Down));
+        standings.open(node(1), Incarnation { opened: 2, nonce: [0; 16] });
+        assert_eq!(standings.said(&TargetId("t".into()), &node(1)), None);
+    }
+
+    #[test]
+    fn the_next_in_rank_stands_in_for_the_dead() {
+        let members: Vec<(NodeId, Expected)> = (0..10).map(|n| (node(n), Expected::Always)).collect();
+        let mut target = target(Quorum::Majority);
+        target.watchers = Watchers::Count(3);
+        let usual = watchers(&target, &members, &BTreeSet::new());
+        assert_eq!(usual.len(), 3);
+        let without = watchers(&target, &members, &BTreeSet::from([usual[0]]));
+        assert_eq!(without[..2], usual[1..]);
+        assert!(!without.contains(&usual[0]) && without.len() == 3);
+    }
+}

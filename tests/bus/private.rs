@@ -1,0 +1,85 @@
+//! A bus of one's own: a `dbus-daemon` that ends with the test, and a daemon's face on it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use peerwatch::base::id::TargetId;
+use peerwatch::base::view::{History, Sample, View};
+use peerwatch::front::dbus::{self, Bus, BusAddress, BusError};
+use peerwatch::front::desk::{Asked, Desk, Desks};
+use tokio::sync::{mpsc, watch};
+
+/// A running `dbus-daemon`; killed when dropped.
+pub(crate) struct PrivateBus {
+    daemon: Child,
+    pub(crate) address: String,
+}
+
+impl PrivateBus {
+    pub(crate) fn start() -> Self {
+        let mut daemon = Command::new("dbus-daemon")
+            .args(["--session", "--nofork", "--print-address=1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon runs (package dbus-daemon or dbus)");
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { daemon, address: address.trim().to_owned() }
+    }
+
+    pub(crate) async fn client(&self) -> zbus::Connection {
+        zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+impl Drop for PrivateBus {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+struct NoPast;
+
+impl History for NoPast {
+    fn samples(&self, _: &TargetId, _: u32) -> Result<Vec<Sample>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// The daemon's side of one network.
+pub(crate) struct Backroom {
+    pub(crate) view: watch::Sender<Arc<View>>,
+    pub(crate) commands: mpsc::Receiver<Asked>,
+}
+
+/// Desks for these views, and what is behind them.
+pub(crate) fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
+    let pairs = views.into_iter().map(|view| {
+        let network = view.network.clone();
+        let (sender, view) = watch::channel(Arc::new(view));
+        let (commands, asked) = mpsc::channel(4);
+        (Desk { network, view, commands, history: Arc::new(NoPast) }, Backroom { view: sender, commands: asked })
+    });
+    let (desks, rooms): (Vec<_>, Vec<_>) = pairs.unzip();
+    (desks.into(), rooms)
+}
+
+/// Serves these views on that bus.
+pub(crate) async fn serve(bus: &PrivateBus, views: Vec<View>) -> Result<(Bus, Vec<Backroom>), BusError> {
+    let (desks, rooms) = desks(views);
+    Ok((dbus::serve(BusAddress::At(bus.address.clone()), desks).await?, rooms))
+}
+
+/// Fails what takes too long to be right.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("this took too long")
+}
