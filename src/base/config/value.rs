@@ -178,11 +178,13 @@ impl Placed<'_, String> {
     /// A regular expression.
     pub(super) fn pattern(&self) -> Result<String, ConfigError> {
         let pattern = self.bytes()?;
-        match regex::bytes::Regex::new(&pattern) {
+        // Read as the probe reads it: line by line.
+        let mut builder = regex::bytes::RegexBuilder::new(&pattern);
+        match builder.multi_line(true).crlf(true).size_limit(limits::EXPRESSION).build() {
             Ok(_) => Ok(pattern),
             Err(error) => {
                 let error = error.to_string();
-                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
                 let what = format!("\"{}\" is not a regular expression ({reason})", short(&pattern));
                 Err(self.fault(what, "write one as in '^220 ', in single quotes so that backslashes stay"))
             }

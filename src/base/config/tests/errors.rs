@@ -401,6 +401,7 @@ fn faults_of_probes() {
             "tcp = { host = \"x\" }",
             "tcp = { host = \"x\", port = 65536 }",
             "tcp = { host = \"x\", port = 25, expect = \"(220\" }",
+            "tcp = { host = \"x\", port = 25, expect = '(\\w{1000}){1000}' }",
             "http = { method = \"GET\" }",
             "http = { url = \"shop.example.org\" }",
             "http = { url = \"https:///x\" }",
@@ -430,6 +431,7 @@ fn faults_of_probes() {
             network.toml:11: target "t", tcp: port is missing; add port = 25
             network.toml:11: target "t", tcp.port: 65536 is out of bounds; write a number from 1 to 65535
             network.toml:11: target "t", tcp.expect: "(220" is not a regular expression (unclosed group); write one as in '^220 ', in single quotes so that backslashes stay
+            network.toml:11: target "t", tcp.expect: "(\\w{1000}){1000}" is not a regular expression (Compiled regex exceeds size limit of 1048576 bytes); write one as in '^220 ', in single quotes so that backslashes stay
             network.toml:11: target "t", http: url is missing; add url = "https://shop.example.org/"
             network.toml:11: target "t", http.url: "shop.example.org" does not begin with http:// or https://; write it as in "https://shop.example.org/"
             network.toml:11: target "t", http.url: "https:///x" names no host that can be asked; write it as in "https://shop.example.org/"
