@@ -70,13 +70,15 @@ impl fmt::Display for KeyFileError {
         match self {
             Self::Exposed { path, mode } => write!(
                 f,
-                "{}: others can read or change this key (mode {mode:04o}); run: chmod 600 {}; if it may have been copied, revoke this node and let it make a new key",
+                "{}: others can read or change this key (mode {mode:04o}); run: chmod 600 {}; \
+                 if it may have been copied, revoke this node and let it make a new key",
                 path.display(),
                 path.display()
             ),
             Self::Broken { path } => write!(
                 f,
-                "{}: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: the node then makes a new key and must be admitted anew",
+                "{}: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: \
+                 the node then makes a new key and must be admitted anew",
                 path.display()
             ),
             Self::Unreadable { path, reason, remedy } => write!(f, "{}: the key cannot be read ({reason}); {remedy}", path.display()),
@@ -362,8 +364,7 @@ mod tests {
             refusal(directory.path());
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
-        expect![[r#"
-            /home/node.key: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: the node then makes a new key and must be admitted anew"#]].assert_eq(&refusal(directory.path()));
+        expect!["/home/node.key: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: the node then makes a new key and must be admitted anew"].assert_eq(&refusal(directory.path()));
     }
 
     #[test]

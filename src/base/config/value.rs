@@ -24,7 +24,8 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     }
     let most = limits::NAME;
     Err(format!(
-        "\"{}\" is not a name; a name has 1 to {most} letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit",
+        "\"{}\" is not a name; a name has 1 to {most} letters (a-z, A-Z), digits, dots, hyphens and underscores, \
+         and begins with a letter or digit",
         short(name)
     ))
 }

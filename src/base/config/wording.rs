@@ -18,7 +18,7 @@ pub(super) fn refusal(path: &[&str]) -> Option<(&'static str, String)> {
         let remedy = match path {
             ["target", ..] => no_login.to_owned(),
             _ => format!(
-                "remove it, and put the password into the credential {MAIL_CREDENTIAL}, or alone into a file that password-file in [mail] of peerwatch.toml names"
+                "remove it; the password goes into the credential {MAIL_CREDENTIAL}, or alone into the file that password-file names"
             ),
         };
         return Some(("a configuration file holds no passwords", remedy));

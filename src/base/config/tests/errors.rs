@@ -130,12 +130,13 @@ fn values_of_the_wrong_kind() {
 #[test]
 fn passwords_and_credentials_are_refused_and_not_repeated() {
     check_host(
-        &["[mail]\nserver = \"m.example.org\"\npassword = \"hunter2\"", "password = \"hunter2\"", "[mail]\nsmtp-password = \"hunter2\""],
+        &["[mail]\nserver = \"m.example.org\"\npassword = \"hunter2\""],
         &expect![[r#"
-            0.toml:3: mail.password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
-            0.toml:1: password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
-            0.toml:2: mail.smtp-password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names"#]],
+            0.toml:3: mail.password: a configuration file holds no passwords; remove it; the password goes into the credential peerwatch.smtp-password, or alone into the file that password-file names"#]],
     );
+    for text in ["password = \"hunter2\"", "[mail]\nsmtp-password = \"hunter2\"", "[[network]]\npasswd = \"hunter2\""] {
+        assert_eq!(read_host(&[text]).unwrap_err().what, "a configuration file holds no passwords", "{text}");
+    }
     check_targets(
         &[
             "http = { url = \"http://x/\", password = \"hunter2\" }",
