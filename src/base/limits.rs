@@ -248,7 +248,7 @@ pub const GROUP_TIME_MOST: Span = Span::secs(30);
 
 /// Least size of a journal: a small network's state and a few days of events; wild guess.
 pub const JOURNAL_LEAST: u64 = 16 * 1024 * 1024;
-/// Most size of a journal: beyond it SQLite still works, and nobody has tried.
+/// Most size of a journal; larger ones have never been tried.
 pub const JOURNAL_MOST: u64 = 1 << 42;
 
 /// Web connections at once.
