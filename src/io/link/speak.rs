@@ -148,9 +148,9 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
         }
     }
 
-    /// Puts the next frame on its way, if none is. The end of a batch is flushed before anything else.
+    /// Puts the next frame on its way, if none is.
     fn choose(&mut self) {
-        if !self.frame.is_empty() || 0 < self.ending {
+        if !self.frame.is_empty() {
             return;
         }
         let now = Instant::now();
