@@ -235,7 +235,7 @@ impl Node {
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
             dead: &|node| dead.contains(node),
-            held: &|peers, chain, sequence| mesh.held_by(peers, chain, sequence),
+            held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| standing::rendezvous(&domain.0, node),
             message: &|keys| notice::message_of(network, keys),
         };
