@@ -22,8 +22,11 @@ pub const FRAME_ENTRIES: usize = 256;
 /// Bytes of entries in one batch read from the store for a link; well below a frame.
 pub const BATCH_BYTES: usize = 512 * 1024;
 
-/// Chains that one heads message may name: 1,000 nodes, five lanes, some old incarnations.
-pub const HEADS: usize = 16 * 1024;
+/// Chains that one heads message may name; at some 110 bytes each they fit a frame. More take several.
+pub const HEADS: usize = 8 * 1024;
+
+/// Nodes, recipients or entries that one fact names; more would not be read, and must fit an entry.
+pub const NAMED: usize = 256;
 
 /// Inputs in one turn of the loop, so that a flood cannot hold back a commit for long; wild guess.
 pub const TURN: usize = 512;
