@@ -11,9 +11,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, future};
 use peerwatch::base::command::{Command, Reply, Vantage};
 use peerwatch::base::id::NodeId;
-use peerwatch::base::outcome::Standing;
+use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::time::{Micros, Span, Wall};
-use peerwatch::base::view::{Presence, View};
+use peerwatch::base::view::{Presence, View, WatcherView};
 use peerwatch::base::wire::Answer;
 use peerwatch::front::dbus::{self, BusAddress, BusError};
 use zbus::fdo::{self, ManagedObjects, ObjectManagerProxy};
@@ -45,6 +45,11 @@ async fn get(client: &Connection, path: &str, interface: &str, property: &str) -
     let reply =
         client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Properties"), "Get", &(interface.as_str(), property)).await?;
     reply.body().deserialize()
+}
+
+async fn introspect(client: &Connection, path: &str) -> String {
+    let call = client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Introspectable"), "Introspect", &());
+    soon(call).await.unwrap().body().deserialize().unwrap()
 }
 
 /// All signals of the daemon, from now on.
@@ -416,8 +421,7 @@ async fn the_contract_is_what_is_served() {
         (format!("{HOME}/target/shop"), "Target"),
         (format!("{HOME}/incident/shop_233"), "Incident"),
     ] {
-        let reply = soon(client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Introspectable"), "Introspect", &())).await;
-        let live: String = reply.unwrap().body().deserialize().unwrap();
+        let live = introspect(&client, &path).await;
         let name = format!("{NAME}.{name}");
         assert_eq!(interface(&live, &name), interface(CONTRACT, &name), "live:\n{live}");
     }
@@ -432,5 +436,52 @@ fn the_manual_page_names_every_member_of_the_contract() {
             let found = page.lines().any(|line| line.strip_prefix(entry).is_some_and(|rest| rest.split_whitespace().next() == Some(name)));
             assert!(found, "the page does not describe the {kind} {name}");
         }
+    }
+}
+
+/// A client whose bus has the limits of the system bus; who sends more than they allow is cut off.
+#[tokio::test]
+async fn a_large_network_stays_within_what_the_bus_lets_through() {
+    let bus = PrivateBus::start();
+    let mut view = home();
+    let crowd = |number: usize| {
+        let mut target = HERE.target(&format!("t{number}"), Standing::Up);
+        let one = WatcherView { detail: "x".repeat(240), ..target.watchers[0].clone() };
+        target.watchers = (0..60).map(|place| WatcherView { node: format!("n{place}"), ..one.clone() }).collect();
+        target.watchers[59].verdict = Verdict::Down;
+        Arc::new(target)
+    };
+    view.targets = (0..1500).map(crowd).collect();
+    let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
+    let client = bus.client().await;
+    let everything = soon(objects(&client)).await;
+    let shown = everything.keys().filter(|path| path.contains("/target/")).count();
+    assert_eq!(shown, 1500);
+    let watchers = soon(get(&client, &format!("{HOME}/target/t7"), "Target", "Watchers")).await.unwrap();
+    let watchers: Vec<(String, BTreeMap<String, OwnedVariant>)> = Vec::try_from(watchers).unwrap();
+    let names: Vec<_> = watchers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names[0], names[1], names.len()), ("n59", "n0", 26), "who calls it bad comes first");
+    for (path, child) in [("/", "org"), (ROOT, "network"), (HOME, "target"), (&format!("{HOME}/target"), "t1499")] {
+        let xml = introspect(&client, path).await;
+        assert!(xml.len() < 60_000 && xml.contains(&format!("<node name=\"{child}\"/>")), "{path}: {} bytes", xml.len());
+    }
+}
+
+#[tokio::test]
+async fn introspection_follows_what_comes_and_goes() {
+    let bus = PrivateBus::start();
+    let (_served, rooms) = serve(&bus, vec![View { incidents: Arc::new([]), ..home() }]).await.unwrap();
+    let client = bus.client().await;
+    assert!(!introspect(&client, HOME).await.contains("<node name=\"incident\""));
+    let mut stream = signals(&client).await;
+    for _ in 0..2 {
+        rooms[0].view.send_replace(Arc::new(home()));
+        while !lines(&mut stream, 1).await[0].contains("Incidents?") {}
+        assert!(introspect(&client, HOME).await.contains("<node name=\"incident\""));
+        let below = introspect(&client, &format!("{HOME}/incident")).await;
+        assert!(below.contains("<node name=\"shop_233\"/>") && !below.contains("Peerwatch1.Incident"), "{below}");
+        rooms[0].view.send_replace(with(&home(), |view| view.incidents = Arc::new([])));
+        while !lines(&mut stream, 1).await[0].contains("Incidents?") {}
+        assert!(!introspect(&client, HOME).await.contains("<node name=\"incident\""));
     }
 }

@@ -99,9 +99,11 @@ pub(super) fn trouble(error: zbus::Error) -> Trouble {
         None if name.ends_with(".InvalidArgs") => return Trouble::Usage(text),
         None => {}
     }
-    let silent = ["NoReply", "Timeout", "TimedOut"].iter().any(|end| name.ends_with(end));
-    Trouble::Unreachable(if silent {
+    let is = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    Trouble::Unreachable(if is(&[".NoReply", ".Timeout", ".TimedOut"]) {
         "it does not answer".into()
+    } else if is(&[".ServiceUnknown", ".NameHasNoOwner"]) {
+        format!("nobody has the name {NAME} there")
     } else if text.is_empty() {
         name
     } else {

@@ -176,7 +176,7 @@ impl Story {
         let name = after.name.as_str();
         self.turn("node", name, "presence", (before.presence.word(), after.presence.word()), "");
         self.flag("node", name, "isolated", (before.isolated, after.isolated), ISOLATED);
-        self.flag("node", name, "voting", (before.voting, after.voting), ("votes", "does not vote"));
+        self.flag("node", name, "voting", (before.voting, after.voting), ("takes part in votes", "takes no part in votes"));
         let [from, to] = [before, after].map(|node| node.software.clone().unwrap_or_default());
         if !from.is_empty() {
             self.turn("node", name, "software", (&from, &to), "software");
