@@ -35,9 +35,18 @@ fn home() -> View {
     HERE.view()
 }
 
-async fn objects(client: &Connection) -> ManagedObjects {
+async fn client(bus: &PrivateBus) -> Connection {
+    soon(zbus::connection::Builder::address(bus.address.as_str()).build()).await.unwrap()
+}
+
+/// Everything that one call returns: interfaces by path.
+async fn objects(client: &Connection) -> BTreeMap<String, Vec<String>> {
     let proxy = ObjectManagerProxy::builder(client).destination(NAME).path(ROOT).build().await.unwrap();
-    proxy.get_managed_objects().await.unwrap()
+    let found: ManagedObjects = proxy.get_managed_objects().await.unwrap();
+    let names = |interfaces: std::collections::HashMap<zbus::names::OwnedInterfaceName, _>| {
+        interfaces.into_iter().map(|(name, _): (_, std::collections::HashMap<String, OwnedVariant>)| name.to_string()).collect()
+    };
+    found.into_iter().map(|(path, interfaces)| (path.to_string(), names(interfaces))).collect()
 }
 
 async fn get(client: &Connection, path: &str, interface: &str, property: &str) -> zbus::Result<OwnedVariant> {
@@ -97,10 +106,10 @@ fn with(view: &View, change: impl FnOnce(&mut View)) -> Arc<View> {
 async fn one_call_finds_everything() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let objects = soon(objects(&bus.client().await)).await;
+    let objects = soon(objects(&client(&bus).await)).await;
     let found: BTreeMap<String, String> = objects
-        .iter()
-        .flat_map(|(path, interfaces)| interfaces.keys().map(move |interface| (path.to_string(), interface.to_string())))
+        .into_iter()
+        .flat_map(|(path, interfaces)| interfaces.into_iter().map(move |interface| (path.clone(), interface)))
         .map(|(path, interface)| (path.replace(HOME, ""), interface.replace(NAME, "")))
         .collect();
     let expected = [
@@ -122,7 +131,7 @@ async fn one_call_finds_everything() {
 async fn properties_say_what_the_view_says() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     for (path, interface, property, expected) in [
         ("", "Network", "Name", "\"home\""),
         ("", "Network", "UpdatedUSec", "uint64 1795144320000000"),
@@ -149,7 +158,7 @@ async fn properties_say_what_the_view_says() {
 async fn a_new_view_announces_what_changed_and_nothing_else() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let mut stream = signals(&client).await;
     // Figures of looks and pings, and the time of the view, change all the time: no signal.
     let quiet = with(&home(), |view| {
@@ -192,7 +201,7 @@ fn suspect_fra1(node: Arc<peerwatch::base::view::NodeView>) -> Arc<peerwatch::ba
 async fn objects_come_and_go_and_incidents_are_news() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let mut stream = signals(&client).await;
     rooms[0].view.send_replace(with(&home(), |view| {
         view.nodes = Arc::new([view.nodes[0].clone(), view.nodes[1].clone(), Arc::new(HERE.node(4, "nas", Presence::Alive))]);
@@ -224,7 +233,7 @@ async fn of_two_things_with_one_name_the_first_is_shown() {
     let mut view = home();
     view.nodes = Arc::new([Arc::new(HERE.node(1, "twin", Presence::Me)), Arc::new(HERE.node(2, "twin", Presence::Dead))]);
     let (_served, rooms) = serve(&bus, vec![view.clone()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     rooms[0].view.send_replace(with(&view, |view| view.at = HERE.ago(-1)));
     let presence = soon(get(&client, &format!("{HOME}/node/twin"), "Node", "Presence")).await.unwrap();
     assert_eq!(presence.to_string(), "\"me\"");
@@ -238,7 +247,7 @@ async fn a_byte_zero_from_outside_does_not_end_the_connection() {
     let mut view = home();
     view.fault = Some("disk\0full".into());
     let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
-    let fault = soon(get(&bus.client().await, HOME, "Network", "Fault")).await.unwrap();
+    let fault = soon(get(&client(&bus).await, HOME, "Network", "Fault")).await.unwrap();
     assert_eq!(String::try_from(fault).unwrap(), "disk\u{fffd}full");
 }
 
@@ -259,7 +268,7 @@ fn name_of(error: zbus::Error) -> (String, String) {
 async fn a_ping_asks_the_node_and_returns_a_row_for_each() {
     let bus = PrivateBus::start();
     let (_served, mut rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let answer = Answer {
         author: NodeId([1; 32]),
         asker: NodeId([1; 32]),
@@ -294,7 +303,7 @@ async fn a_ping_asks_the_node_and_returns_a_row_for_each() {
 async fn errors_have_types_and_say_the_remedy() {
     let bus = PrivateBus::start();
     let (_served, mut rooms) = serve(&bus, vec![home(), View { network: "work".into(), ..home() }]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let own = |name: &str| format!("{NAME}.Error.{name}");
     let (name, text) = name_of(soon(ping(&client, "hmoe", "192.0.2.1", &[])).await.unwrap_err());
     assert_eq!((name, text), (own("NoSuchNetwork"), "this node is in no network \"hmoe\"; it is in: home, work".into()));
@@ -326,7 +335,7 @@ async fn errors_have_types_and_say_the_remedy() {
 async fn wrong_types_and_unknown_members_are_refused_and_harm_nothing() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let manager = Some("org.peerwatch.Peerwatch1.Manager");
     let wrong = soon(client.call_method(Some(NAME), ROOT, manager, "Ping", &(1u32, 2u32))).await.unwrap_err();
     assert_eq!(name_of(wrong).0, "org.freedesktop.DBus.Error.InvalidArgs");
@@ -345,7 +354,7 @@ async fn wrong_types_and_unknown_members_are_refused_and_harm_nothing() {
 async fn nobody_else_gets_the_name_while_it_is_held() {
     let bus = PrivateBus::start();
     let (served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let thief = bus.client().await;
+    let thief = client(&bus).await;
     let flags = fdo::RequestNameFlags::REPLACE_EXISTING | fdo::RequestNameFlags::DO_NOT_QUEUE;
     assert_eq!(soon(thief.request_name_with_flags(NAME, flags)).await.unwrap_err(), zbus::Error::NameTaken);
     let second = soon(serve(&bus, vec![home()])).await.err().unwrap();
@@ -377,7 +386,7 @@ async fn twenty_clients_read_at_once_while_views_change() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
     let clients = (0..20).map(|_| async {
-        let client = bus.client().await;
+        let client = client(&bus).await;
         for _ in 0..5 {
             let found = objects(&client).await;
             assert!(found.keys().any(|path| path.ends_with("/target/shop")));
@@ -413,7 +422,7 @@ fn interface(xml: &str, name: &str) -> String {
 async fn the_contract_is_what_is_served() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     for (path, name) in [
         (ROOT.to_owned(), "Manager"),
         (HOME.to_owned(), "Network"),
@@ -453,7 +462,7 @@ async fn a_large_network_stays_within_what_the_bus_lets_through() {
     };
     view.targets = (0..1500).map(crowd).collect();
     let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let everything = soon(objects(&client)).await;
     let shown = everything.keys().filter(|path| path.contains("/target/")).count();
     assert_eq!(shown, 1500);
@@ -471,7 +480,7 @@ async fn a_large_network_stays_within_what_the_bus_lets_through() {
 async fn introspection_follows_what_comes_and_goes() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![View { incidents: Arc::new([]), ..home() }]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     assert!(!introspect(&client, HOME).await.contains("<node name=\"incident\""));
     let mut stream = signals(&client).await;
     for _ in 0..2 {

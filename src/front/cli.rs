@@ -177,7 +177,7 @@ async fn watch(flags: &Flags, clock: fn() -> Now, terminal: &Terminal) -> Result
             return Err(Trouble::Unreachable("it has left the bus".into()));
         };
         let now = clock().wall;
-        for mut change in watch::apply(&mut objects, &signal.map_err(client::trouble)?) {
+        for mut change in watch::apply(&mut objects, &signal?) {
             if flags.network.as_ref().is_some_and(|network| *network != change.network) {
                 continue;
             }

@@ -112,15 +112,15 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
     let connection = built.map_err(|error| BusError::Unreachable(error.to_string()))?;
     let mut followers = JoinSet::new();
     for desk in &*desks {
-        let follower = Follower::new(desk.clone(), connection.clone(), desks.len()).await.map_err(lost)?;
+        let follower = Follower::new(desk.clone(), connection.clone(), desks.len()).await.map_err(|error| lost(&error))?;
         followers.spawn(follower.follow());
     }
-    describe_above(&connection, &desks, &root).await.map_err(lost)?;
+    describe_above(&connection, &desks, &root).await.map_err(|error| lost(&error))?;
     // Not to be replaced, not replacing, not queued: there is one daemon or an error.
-    connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE.into()).await.map_err(|error| match error {
+    connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE).await.map_err(|error| match error {
         zbus::Error::NameTaken => BusError::NameTaken,
         zbus::Error::MethodError(name, why, _) if name.ends_with(".AccessDenied") => BusError::NotAllowed(why.unwrap_or_default()),
-        error => lost(error),
+        error => lost(&error),
     })?;
     Ok(Bus { connection, followers })
 }
@@ -157,7 +157,7 @@ async fn describe_above(bus: &Connection, desks: &Desks, root: &str) -> zbus::Re
     outline::cover(bus, path::networks(), String::new(), move || networks.clone()).await
 }
 
-fn lost(error: zbus::Error) -> BusError {
+fn lost(error: &zbus::Error) -> BusError {
     BusError::Lost(error.to_string())
 }
 
@@ -205,7 +205,7 @@ impl Follower {
             }
             let view = self.desk.view.borrow_and_update().clone();
             if let Err(error) = self.turn(&view).await {
-                return lost(error);
+                return lost(&error);
             }
         }
     }

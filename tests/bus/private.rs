@@ -54,10 +54,6 @@ impl PrivateBus {
         Self { daemon, address: address.trim().to_owned(), _folder: folder }
     }
 
-    pub(crate) async fn client(&self) -> zbus::Connection {
-        soon(zbus::connection::Builder::address(self.address.as_str()).build()).await.unwrap()
-    }
-
     pub(crate) fn kill(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();

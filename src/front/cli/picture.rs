@@ -18,7 +18,7 @@ use crate::front::json::Vantage;
 
 /// All networks, by name.
 pub(super) fn views(objects: &Objects) -> Vec<View> {
-    objects.iter().filter_map(|(_, interfaces)| Some(view(objects, interfaces.get(NETWORK)?))).collect()
+    objects.values().filter_map(|interfaces| Some(view(objects, interfaces.get(NETWORK)?))).collect()
 }
 
 /// The interface of networks.

@@ -100,22 +100,31 @@ fn quiet() -> View {
     }
 }
 
-fn status(view: View, expected: Expect) {
+fn status(view: View, expected: &Expect) {
     expected.assert_eq(&status::status(&[view], &PLAIN));
 }
 
 #[test]
 fn a_quiet_network_is_one_line() {
-    status(quiet(), expect![[r#"
+    status(
+        quiet(),
+        &expect![[r#"
         all 2 targets up, 2 of 2 nodes alive
-    "#]]);
+    "#]],
+    );
     let alone = View { nodes: [node("ber1", Presence::Me)].into(), targets: [].into(), ..quiet() };
-    status(alone, expect![[r#"
+    status(
+        alone,
+        &expect![[r#"
         no targets, 1 of 1 node alive
-    "#]]);
-    status(View::default(), expect![[r#"
+    "#]],
+    );
+    status(
+        View::default(),
+        &expect![[r#"
         peerwatchd has only just started; ask again in a moment
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -146,7 +155,9 @@ fn what_is_remarkable_follows_the_verdict() {
         .into(),
         ..quiet()
     };
-    status(view, expect![[r#"
+    status(
+        view,
+        &expect![[r#"
         no incident is open; 1 of 3 targets up, 2 of 5 nodes alive
 
         ber1 cannot write its journal: no space left on device; free some
@@ -158,21 +169,28 @@ fn what_is_remarkable_follows_the_verdict() {
         target shop is up, but fra1 calls it down: timeout�[2J
         target ipv6 is unknown since 02:12: ber1: no IPv6 here
         target backup is held since 2026-11-19 02:12
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_isolated_or_stuck_node_says_so_first() {
-    status(View { isolated: true, ..quiet() }, expect![[r#"
+    status(
+        View { isolated: true, ..quiet() },
+        &expect![[r#"
         ber1 is isolated, and what it knows of others is old; all 2 targets up, 2 of 2 nodes alive
 
         ber1 is isolated: it reaches no node and no reference, casts no vote and tells nobody about targets
-    "#]]);
-    status(View { at: ago(600), ..quiet() }, expect![[r#"
+    "#]],
+    );
+    status(
+        View { at: ago(600), ..quiet() },
+        &expect![[r#"
         all 2 targets up, 2 of 2 nodes alive
 
         what stands here is 10m old; peerwatchd may be stuck (journalctl -u peerwatchd)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -199,7 +217,8 @@ fn the_newest_notice_of_each_channel_is_told() {
         INCIDENT  STATE  STANDING  SINCE   LASTED  TOLD                               REASON
         shop#1    open   down      1m ago  -       boss waiting, ops sending by ber1  connection refused
         shop#2    open   down      1m ago  -       -                                  connection refused
-    "#]].assert_eq(&print::incidents(&[view], false, &PLAIN));
+    "#]]
+    .assert_eq(&print::incidents(&[view], false, &PLAIN));
 }
 
 #[test]
@@ -216,10 +235,12 @@ fn colours_and_symbols_stand_beside_words() {
         down      ^[1;31m✗ down^[0m      1h ago  1/1      80.00 ms  ^[33m2.5%^[0m  icmp 192.0.2.1  -
         unknown   ^[33m! unknown^[0m   1h ago  1/1      80.00 ms  ^[33m2.5%^[0m  icmp 192.0.2.1  -
         held      ^[2m· held^[0m      1h ago  1/1      80.00 ms  ^[33m2.5%^[0m  icmp 192.0.2.1  -
-    "#]].assert_eq(&print::targets(&[view.clone()], &terminal).replace('\u{1b}', "^"));
+    "#]]
+    .assert_eq(&print::targets(&[view.clone()], &terminal).replace('\u{1b}', "^"));
     expect![[r#"
         ^[32m✓ all 2 targets up, 2 of 2 nodes alive^[0m
-    "#]].assert_eq(&status::status(&[quiet()], &terminal).replace('\u{1b}', "^"));
+    "#]]
+    .assert_eq(&status::status(&[quiet()], &terminal).replace('\u{1b}', "^"));
 }
 
 #[test]
@@ -233,13 +254,15 @@ fn columns_line_up_by_what_a_terminal_shows() {
         日本        up        -
         kǘche�[31m  degraded  x�y
         -           down      last
-    "#]].assert_eq(&table.lines(&PLAIN));
+    "#]]
+    .assert_eq(&table.lines(&PLAIN));
     let bare = Terminal { headers: false, ..PLAIN };
     expect![[r#"
         日本        up        -
         kǘche�[31m  degraded  x�y
         -           down      last
-    "#]].assert_eq(&table.lines(&bare));
+    "#]]
+    .assert_eq(&table.lines(&bare));
     assert_eq!(Table::new(&["NAME"]).lines(&PLAIN), "");
 }
 

@@ -108,7 +108,8 @@ enum Thing {
 }
 
 fn found(objects: &Objects, path: &str) -> Option<Thing> {
-    objects.get(path)?.iter().find_map(|(interface, properties)| thing(objects, interface, properties))
+    let interfaces = objects.get(path)?;
+    [NETWORK, NODE, TARGET, INCIDENT].into_iter().find_map(|interface| thing(objects, interface, interfaces.get(interface)?))
 }
 
 fn thing(objects: &Objects, interface: &str, properties: &Properties) -> Option<Thing> {
