@@ -43,9 +43,10 @@ async fn client(bus: &PrivateBus) -> Connection {
 async fn objects(client: &Connection) -> BTreeMap<String, Vec<String>> {
     let proxy = ObjectManagerProxy::builder(client).destination(NAME).path(ROOT).build().await.unwrap();
     let found: ManagedObjects = proxy.get_managed_objects().await.unwrap();
-    let names = |interfaces: std::collections::HashMap<zbus::names::OwnedInterfaceName, _>| {
-        interfaces.into_iter().map(|(name, _): (_, std::collections::HashMap<String, OwnedVariant>)| name.to_string()).collect()
-    };
+    let names = |interfaces: std::collections::HashMap<
+        zbus::names::OwnedInterfaceName,
+        std::collections::HashMap<String, OwnedVariant>,
+    >| { interfaces.into_keys().map(|name| name.to_string()).collect() };
     found.into_iter().map(|(path, interfaces)| (path.to_string(), names(interfaces))).collect()
 }
 
@@ -348,6 +349,29 @@ async fn wrong_types_and_unknown_members_are_refused_and_harm_nothing() {
     assert!(soon(client.call_method(Some(NAME), HOME, properties, "Set", &set)).await.is_err());
     let isolated = soon(get(&client, HOME, "Network", "Isolated")).await.unwrap();
     assert_eq!(isolated.to_string(), "false");
+}
+
+#[tokio::test]
+async fn the_policy_lets_everybody_read_and_nothing_else() {
+    let bus = PrivateBus::with_our_policy();
+    let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
+    let client = client(&bus).await;
+    assert!(!objects(&client).await.is_empty());
+    assert!(introspect(&client, ROOT).await.contains("Manager"));
+    assert_eq!(soon(get(&client, HOME, "Network", "Name")).await.unwrap().to_string(), "\"home\"");
+    let properties = Some("org.freedesktop.DBus.Properties");
+    let all = soon(client.call_method(Some(NAME), HOME, properties, "GetAll", &("org.peerwatch.Peerwatch1.Network",))).await;
+    assert!(all.is_ok(), "{all:?}");
+    let set = ("org.peerwatch.Peerwatch1.Network", "Isolated", Variant::from(true));
+    let set = soon(client.call_method(Some(NAME), HOME, properties, "Set", &set)).await.unwrap_err();
+    assert_eq!(name_of(set).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let ping = soon(ping(&client, "", "192.0.2.1", &[])).await.unwrap_err();
+    assert_eq!(name_of(ping).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let other = soon(client.request_name("org.peerwatch.Peerwatch2")).await.unwrap_err();
+    assert_eq!(name_of(other).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let mut stream = signals(&client).await;
+    rooms[0].view.send_replace(with(&home(), |view| view.isolated = true));
+    assert_eq!(lines(&mut stream, 1).await, ["/network/home PropertiesChanged Isolated=true"]);
 }
 
 #[tokio::test]

@@ -228,6 +228,15 @@ async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
 }
 
 #[tokio::test]
+async fn who_may_not_ping_is_told_who_may() {
+    let bus = PrivateBus::with_our_policy();
+    let (_served, _rooms) = serve(&bus, vec![here().view()]).await.unwrap();
+    let said = run(&bus, "ping 192.0.2.1").await;
+    assert_eq!(said, "peerwatchctl: the bus lets only root ask for this; try it with sudo\nexit 1\n");
+    assert!(run(&bus, "status").await.starts_with("1 incident open;"));
+}
+
+#[tokio::test]
 async fn wrong_words_are_usage_errors() {
     let bus = PrivateBus::start();
     for words in

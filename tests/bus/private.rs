@@ -19,28 +19,63 @@ pub(crate) struct PrivateBus {
     _folder: TempDir,
 }
 
-/// Everybody may do everything, within the limits of the system bus.
+/// Within the limits of the system bus.
 const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
   <listen>unix:dir=FOLDER</listen>
   <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-    <allow own="*"/>
-  </policy>
+  POLICY
   <limit name="max_incoming_bytes">133169152</limit>
   <limit name="max_message_size">33554432</limit>
 </busconfig>
 "#;
 
+/// Everybody may do everything.
+const OPEN: &str = r#"<policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>"#;
+
+/// What the system bus lets everybody do, and a file with more.
+const CLOSED: &str = r#"<policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+  </policy>
+  <include>FOLDER/ours.conf</include>"#;
+
 impl PrivateBus {
+    /// A bus on which everybody may do everything.
     pub(crate) fn start() -> Self {
+        Self::with(OPEN)
+    }
+
+    /// A bus with the rules of the system bus and the shipped policy, in which this user is the
+    /// daemon's, and nobody is root.
+    pub(crate) fn with_our_policy() -> Self {
+        Self::with(CLOSED)
+    }
+
+    fn with(policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("bus.conf");
-        std::fs::write(&config, CONFIG.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
+        let text = CONFIG.replace("POLICY", policy).replace("FOLDER", folder.path().to_str().unwrap());
+        std::fs::write(&config, text).unwrap();
+        let me = format!("user=\"{}\"", nix::unistd::getuid());
+        let ours = include_str!("../../dbus/org.peerwatch.Peerwatch1.conf");
+        let ours = ours.replace("user=\"peerwatch\"", &me).replace("user=\"root\"", "user=\"4242\"");
+        std::fs::write(folder.path().join("ours.conf"), ours).unwrap();
         let mut daemon = Command::new("dbus-daemon")
             .arg(format!("--config-file={}", config.display()))
             .args(["--nofork", "--print-address=1"])

@@ -178,18 +178,18 @@ fn an_isolated_or_stuck_node_says_so_first() {
     status(
         View { isolated: true, ..quiet() },
         &expect![[r#"
-        ber1 is isolated, and what it knows of others is old; all 2 targets up, 2 of 2 nodes alive
+            ber1 is isolated, and what it knows of others is old; all 2 targets up, 2 of 2 nodes alive
 
-        ber1 is isolated: it reaches no node and no reference, casts no vote and tells nobody about targets
-    "#]],
+            it reaches no node and no reference, so it casts no vote and tells nobody about targets
+        "#]],
     );
     status(
         View { at: ago(600), ..quiet() },
         &expect![[r#"
-        all 2 targets up, 2 of 2 nodes alive
+            10m ago: all 2 targets up, 2 of 2 nodes alive
 
-        what stands here is 10m old; peerwatchd may be stuck (journalctl -u peerwatchd)
-    "#]],
+            nothing is newer than 10m ago; peerwatchd may be stuck (journalctl -u peerwatchd)
+        "#]],
     );
 }
 
