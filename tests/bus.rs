@@ -375,6 +375,25 @@ async fn the_policy_lets_everybody_read_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn without_the_policy_the_name_is_refused_with_a_remedy() {
+    let bus = PrivateBus::with(private::CLOSED.split_once("  <include>").unwrap().0);
+    let error = serve(&bus, vec![home()]).await.err().unwrap();
+    assert!(matches!(&error, BusError::NotAllowed(_)) && error.to_string().contains("systemctl reload dbus"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_face_is_gone_from_the_bus() {
+    let bus = PrivateBus::start();
+    let (served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
+    let client = client(&bus).await;
+    let driver = fdo::DBusProxy::new(&client).await.unwrap();
+    let mut owners = driver.receive_name_owner_changed_with_args(&[(0, NAME)]).await.unwrap();
+    drop(served);
+    let change = soon(owners.next()).await.unwrap();
+    assert!(change.args().unwrap().new_owner().is_none());
+}
+
+#[tokio::test]
 async fn nobody_else_gets_the_name_while_it_is_held() {
     let bus = PrivateBus::start();
     let (served, rooms) = serve(&bus, vec![home()]).await.unwrap();
@@ -485,11 +504,14 @@ async fn a_large_network_stays_within_what_the_bus_lets_through() {
         Arc::new(target)
     };
     view.targets = (0..1500).map(crowd).collect();
+    view.incidents = (0..2003).map(|number| Arc::new(HERE.incident("t0", number, true))).collect();
     let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
     let client = client(&bus).await;
     let everything = soon(objects(&client)).await;
     let shown = everything.keys().filter(|path| path.contains("/target/")).count();
     assert_eq!(shown, 1500);
+    let remarks = soon(get(&client, HOME, "Network", "Remarks")).await.unwrap();
+    assert_eq!(remarks.to_string(), "[\"3 incidents are too many for the bus and not shown there; the web page has all\"]");
     let watchers = soon(get(&client, &format!("{HOME}/target/t7"), "Target", "Watchers")).await.unwrap();
     let watchers: Vec<(String, BTreeMap<String, OwnedVariant>)> = Vec::try_from(watchers).unwrap();
     let names: Vec<_> = watchers.iter().map(|(name, _)| name.as_str()).collect();

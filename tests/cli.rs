@@ -212,7 +212,7 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
 
 #[tokio::test]
 async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
-    let mut bus = PrivateBus::start();
+    let mut bus = PrivateBus::with_our_policy();
     prints(&bus, "status", expect![[r#"
         peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
         exit 3

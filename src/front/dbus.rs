@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use zbus::connection::Builder;
 use zbus::fdo::{ObjectManager, RequestNameFlags};
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, ObjectPath, OwnedObjectPath};
+use zbus::{Connection, DBusError as _, ObjectPath, OwnedObjectPath};
 
 use self::incident::Incident;
 use self::manager::Manager;
@@ -117,9 +117,12 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
     }
     describe_above(&connection, &desks, &root).await.map_err(|error| lost(&error))?;
     // Not to be replaced, not replacing, not queued: there is one daemon or an error.
-    connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE).await.map_err(|error| match error {
+    let named = connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE).await;
+    named.map_err(|error| match error {
         zbus::Error::NameTaken => BusError::NameTaken,
-        zbus::Error::MethodError(name, why, _) if name.ends_with(".AccessDenied") => BusError::NotAllowed(why.unwrap_or_default()),
+        zbus::Error::FDO(why) if why.name().ends_with(".AccessDenied") => {
+            BusError::NotAllowed(why.description().unwrap_or_default().into())
+        }
         error => lost(&error),
     })?;
     Ok(Bus { connection, followers })
@@ -183,7 +186,7 @@ impl Follower {
             nodes: nothing.clone(),
             targets: nothing.clone(),
             incidents: nothing,
-            hidden: 0,
+            hidden: (0, 0),
         };
         let network = Slot::add(&bus, place.clone(), place.clone(), Arc::new(shape), Arc::default()).await?;
         let room = |objects, rows| Room { objects: objects / networks, rows: rows / networks };
@@ -235,7 +238,7 @@ impl Follower {
             nodes: self.nodes.order(),
             targets: self.targets.order(),
             incidents: self.incidents.order(),
-            hidden: self.targets.hidden(view.targets.len()),
+            hidden: (self.targets.hidden(view.targets.len()), self.incidents.hidden(view.incidents.len())),
         };
         self.network.show(&self.bus, Arc::new(shape)).await
     }

@@ -40,7 +40,7 @@ const OPEN: &str = r#"<policy context="default">
   </policy>"#;
 
 /// What the system bus lets everybody do, and a file with more.
-const CLOSED: &str = r#"<policy context="default">
+pub(crate) const CLOSED: &str = r#"<policy context="default">
     <allow user="*"/>
     <deny own="*"/>
     <deny send_type="method_call"/>
@@ -67,7 +67,8 @@ impl PrivateBus {
         Self::with(CLOSED)
     }
 
-    fn with(policy: &str) -> Self {
+    /// A bus with this policy.
+    pub(crate) fn with(policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("bus.conf");
         let text = CONFIG.replace("POLICY", policy).replace("FOLDER", folder.path().to_str().unwrap());

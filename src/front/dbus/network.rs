@@ -20,8 +20,8 @@ pub(super) struct Shape {
     pub(super) targets: Arc<[OwnedObjectPath]>,
     /// The objects of the incidents, open ones first, each newest first.
     pub(super) incidents: Arc<[OwnedObjectPath]>,
-    /// How many targets the bus has no room for.
-    pub(super) hidden: usize,
+    /// How many targets and incidents the bus has no room for.
+    pub(super) hidden: (usize, usize),
 }
 
 /// The object.
@@ -83,8 +83,10 @@ impl Network {
     fn remarks(&self) -> Vec<String> {
         let shape = self.0.now();
         let mut remarks = texts(&shape.view.remarks);
-        if 0 < shape.hidden {
-            remarks.push(format!("{} targets are too many for the bus and not shown there; the web page has all", shape.hidden));
+        for (number, what) in [(shape.hidden.0, "targets"), (shape.hidden.1, "incidents")] {
+            if 0 < number {
+                remarks.push(format!("{number} {what} are too many for the bus and not shown there; the web page has all"));
+            }
         }
         remarks
     }
