@@ -138,8 +138,7 @@ fn the_status_of_a_network() {
             "unheard": 0
           },
           "open_incidents": 1
-        }"#]]
-    .assert_eq(&text(&status(&whole())));
+        }"#]].assert_eq(&text(&status(&whole())));
 }
 
 #[test]
@@ -176,8 +175,7 @@ fn a_node() {
               }
             ]
           }
-        ]"#]]
-    .assert_eq(&text(&nodes(&whole())));
+        ]"#]].assert_eq(&text(&nodes(&whole())));
 }
 
 #[test]
@@ -232,8 +230,7 @@ fn a_target() {
               }
             ]
           }
-        ]"#]]
-    .assert_eq(&text(&targets(&whole())));
+        ]"#]].assert_eq(&text(&targets(&whole())));
 }
 
 #[test]
@@ -268,8 +265,7 @@ fn an_incident_and_the_journal() {
               }
             ]
           }
-        ]"#]]
-    .assert_eq(&text(&incidents(&whole())));
+        ]"#]].assert_eq(&text(&incidents(&whole())));
     expect![[r#"
         {
           "entries": 12,
@@ -281,8 +277,7 @@ fn an_incident_and_the_journal() {
               "sequence": 12
             }
           ]
-        }"#]]
-    .assert_eq(&text(&journal(&whole())));
+        }"#]].assert_eq(&text(&journal(&whole())));
 }
 
 #[test]
@@ -322,8 +317,7 @@ fn what_nodes_answered_to_a_ping() {
             "max_seconds": null,
             "detail": "no answer in time"
           }
-        ]"#]]
-    .assert_eq(&text(&vantages(&rows)));
+        ]"#]].assert_eq(&text(&vantages(&rows)));
 }
 
 #[test]
@@ -348,8 +342,7 @@ fn a_raw_sample() {
             "rtt_seconds": 0.00025,
             "detail": "certificate ends in 9 days"
           }
-        ]"#]]
-    .assert_eq(&text(&samples(&[sample])));
+        ]"#]].assert_eq(&text(&samples(&[sample])));
 }
 
 #[test]
