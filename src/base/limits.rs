@@ -292,3 +292,13 @@ pub const WEB_LINES: usize = 64;
 
 /// Samples put aside while the database cannot be written: an hour of a hundred targets.
 pub const SAMPLES_ASIDE: usize = 12_000;
+
+/// Targets, and incidents, that the bus shows. One call returns them all, and the system bus cuts off who
+/// sends it more than 32 MiB: 10,000 targets with their rows make 26 MiB at the very most.
+pub const BUS_TARGETS: usize = 10_000;
+/// See [`BUS_TARGETS`]; nobody reads more incidents than this.
+pub const BUS_INCIDENTS: usize = 2_000;
+
+/// Rows (watchers of targets) that the bus shows together, some 500 bytes each at most: see
+/// [`BUS_TARGETS`]. Complete for 200 nodes and 200 targets; above, each target shows its share.
+pub const BUS_ROWS: usize = 40_000;
