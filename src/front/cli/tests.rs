@@ -46,7 +46,7 @@ fn target(name: &str, standing: Standing, verdicts: &[(&str, Verdict, &str)]) ->
     let watcher = |(node, verdict, detail): &(&str, Verdict, &str)| WatcherView {
         node: (*node).into(),
         verdict: *verdict,
-        since: ago(60),
+        since: Some(ago(60)),
         counted: *verdict != Verdict::Unable,
         time: Some(Micros(80_000)),
         loss: Some(0.025),
