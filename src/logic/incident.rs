@@ -90,6 +90,11 @@ impl Incidents {
         Some(wish)
     }
 
+    /// This node writes nothing of a target for now: it is isolated, or the target is no longer defined.
+    pub fn withdraw(&mut self, target: &TargetId) {
+        self.wishes.remove(target);
+    }
+
     /// Targets whose wishes wait for their turn, to be considered again.
     #[must_use]
     pub fn waiting(&self) -> Vec<TargetId> {

@@ -224,21 +224,45 @@ impl Intents {
             .or_else(|| self.propose(now.mono, wanted, electorate))
     }
 
-    /// An action of this node ended: the receipt to be written. None if the ballot is not its own.
+    /// Everything was folded anew in the same run of the daemon: takes up what `before` knew besides
+    /// the journal. `under_way` says whether an action is being performed for a ballot.
+    pub fn resume(&mut self, before: Self, under_way: impl Fn(&EntryHash) -> bool) {
+        for (domain, own) in before.own {
+            // What a failed commit has undone is given up like a ballot of an earlier run.
+            let Some(ballot) = self.ballots.get(&own.ballot).filter(|ballot| ballot.proposal.is_some()) else { continue };
+            let stands = match own.stage {
+                Stage::Asking => ballot.executing().is_none(),
+                Stage::Held { .. } => ballot.executing().is_some(),
+                Stage::Acting => ballot.executing().is_some() && under_way(&own.ballot),
+            };
+            if stands && !ballot.yielded.contains(&self.me) && !ballot.done.contains(&self.me) {
+                self.own.insert(domain, own);
+            }
+        }
+        for (ballot, since) in before.bound {
+            self.bound.entry(ballot).and_modify(|bound| *bound = since);
+        }
+        self.bound.retain(|ballot, _| !before.expired.contains(ballot));
+        self.expired = before.expired;
+    }
+
+    /// An action of this node ended, for these of its ballot's keys: the receipt to be written. None if
+    /// this node did not begin it, or its receipt is written.
     pub fn ended(
         &mut self,
         ballot: EntryHash,
+        keys: Vec<IntentKey>,
         success: bool,
         detail: String,
         mut refused: Vec<String>,
         mut covers: Vec<EntryHash>,
     ) -> Option<Done> {
-        let domain = self.own.iter().find(|(_, own)| own.ballot == ballot).map(|(domain, _)| *domain)?;
-        self.own.remove(&domain);
-        let executing = self.ballots.get(&ballot)?.executing()?.clone();
+        self.own.retain(|_, own| own.ballot != ballot);
+        let known = self.ballots.get(&ballot)?;
+        let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
         refused.truncate(limits::NAMED / 4);
         covers.truncate(limits::NAMED);
-        Some(Done { ballot, keys: executing.keys, success, detail, message: executing.message, refused, covers })
+        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
     }
 
     /// The receipt of a key, if its action was performed.

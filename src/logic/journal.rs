@@ -68,6 +68,17 @@ impl Journal {
         self.seal(now, Lane::State, vec![Fact::Open(open)])
     }
 
+    /// A new incarnation is to be opened and cannot be written yet: what is sent until then goes by its name.
+    pub fn assume(&mut self, nonce: [u8; 16]) {
+        self.incarnation = Incarnation { opened: self.lamport + 1, nonce };
+    }
+
+    /// Whether this node has opened an incarnation of this name.
+    #[must_use]
+    pub fn has_opened(&self, nonce: &[u8; 16]) -> bool {
+        self.heads.keys().any(|chain| chain.author == self.me && chain.incarnation.nonce == *nonce)
+    }
+
     /// The present incarnation.
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {

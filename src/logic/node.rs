@@ -16,9 +16,10 @@ use std::sync::Arc;
 
 use crate::base::entry::Entry;
 use crate::base::fact::Fact;
-use crate::base::id::{EntryHash, Incarnation, NodeId, TargetId};
+use crate::base::id::{EntryHash, Incarnation, IntentKey, NodeId, TargetId};
 use crate::base::key::SecretKey;
 use crate::base::note::Note;
+use crate::base::notice::Delivery;
 use crate::base::outcome::{Outcome, Verdict};
 use crate::base::rng::Rng;
 use crate::base::settings::{Member, Network};
@@ -99,10 +100,10 @@ pub struct Node {
     targets: BTreeMap<TargetId, Target>,
     /// Targets in the order in which they are shown.
     order: Vec<TargetId>,
-    /// Errands under way and the `Opened` entries that they tell of.
-    errands: BTreeMap<EntryHash, (String, Vec<EntryHash>)>,
+    /// Errands until their receipts are committed, by ballot.
+    errands: BTreeMap<EntryHash, Sent>,
     /// What is wanted now, by channel.
-    wanted: BTreeMap<String, Vec<(crate::base::id::IntentKey, Mono, Notice)>>,
+    wanted: BTreeMap<String, Vec<(IntentKey, Mono, Notice)>>,
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
@@ -116,6 +117,10 @@ pub struct Node {
     beats: u64,
     /// A life above this one was seen: another must be opened.
     outlived: bool,
+    /// The name of a new life and why it begins, until its first entry is committed.
+    opening: Option<([u8; 16], String)>,
+    /// The last turn has ended, and whether it was committed is not known yet.
+    ended: bool,
     /// Heads that moved in this turn because of entries from peers.
     moved: BTreeMap<crate::base::id::ChainId, Head>,
     /// Own state that may differ from what the journal says of it.
@@ -127,6 +132,21 @@ pub struct Node {
     /// Targets whose picture must be made again.
     stale: BTreeSet<TargetId>,
     changed: bool,
+}
+
+/// An errand of this node.
+#[derive(Debug)]
+struct Sent {
+    /// What it tells: of the keys that were voted on, those that were still wanted.
+    keys: Vec<IntentKey>,
+    /// The `Opened` entries that it tells of.
+    covers: Vec<EntryHash>,
+    /// It was asked for in the last turn, which may still be undone.
+    fresh: bool,
+    /// What became of it.
+    delivery: Option<Delivery>,
+    /// The receipt was written in the last turn, which may still be undone.
+    noted: bool,
 }
 
 /// Own state that may differ from what the journal says of it.
@@ -196,6 +216,8 @@ impl Node {
             beat_due: now.mono,
             beats: 0,
             outlived: false,
+            opening: None,
+            ended: false,
             moved: BTreeMap::new(),
             unsaid: Unsaid::Everything,
             tallies: BTreeMap::new(),
@@ -208,11 +230,15 @@ impl Node {
         node.enrol(now, out);
         node.recall(now, entries);
         node.begin(now, beginning, out);
+        node.ended = true;
         node
     }
 
     /// One thing happened. After the inputs of a turn the loop passes `Tick`.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        if std::mem::take(&mut self.ended) {
+            self.performed();
+        }
         match input {
             Input::Tick => self.settle(now, out),
             Input::Probed { id, outcome } => self.probed(now, id, outcome, out),
@@ -222,7 +248,7 @@ impl Node {
             Input::Measured { link, time, offset } => self.mesh.measured(link, time, offset),
             Input::Received { link, message } => self.received(now, link, message, out),
             Input::Drained { link } => self.mesh.drained(link),
-            Input::Delivered { ballot, delivery } => self.delivered(now, ballot, &delivery, out),
+            Input::Delivered { ballot, delivery } => self.delivered(ballot, delivery),
             Input::Command { id, command } => self.command(now, id, command, out),
             Input::Reload(settings) => {
                 self.settings = *settings;
@@ -251,7 +277,15 @@ impl Node {
     /// nothing of the last turn has happened. With a fault, this node writes nothing and does not vote.
     pub fn refold(&mut self, now: Now, entries: impl Iterator<Item = Entry>, fault: Option<String>) {
         self.fault = fault;
+        if std::mem::take(&mut self.ended) {
+            // Nothing of the last turn was performed, and its receipts are not written.
+            self.errands.retain(|_, sent| !sent.fresh);
+            self.errands.values_mut().for_each(|sent| sent.noted = false);
+        }
         self.recall(now, entries);
+        if let Some((nonce, _)) = self.opening.as_ref().filter(|(nonce, _)| !self.journal.has_opened(nonce)) {
+            self.journal.assume(*nonce);
+        }
         self.mesh.rewind();
         self.moved.clear();
         self.unsaid = Unsaid::Everything;
@@ -348,10 +382,25 @@ impl Node {
             if !first {
                 self.mute_until = now.mono + self.lease_and_margin();
             }
-            let entry = self.journal.open(now, nonce, &reason);
-            self.take_own(now, entry, out);
-            out.note(Note::Incarnated { reason });
+            self.opening = Some((nonce, reason));
+            self.open_life(now, out);
         }
+    }
+
+    /// Writes the first entry of a new life, unless that is done. It may have been undone with its turn,
+    /// and then nothing else may be written before: the old life's chains are no longer this node's to go on with.
+    fn open_life(&mut self, now: Now, out: &mut Effects) {
+        let Some((nonce, reason)) = self.opening.clone().filter(|(nonce, _)| !self.journal.has_opened(nonce)) else { return };
+        let entry = self.journal.open(now, nonce, &reason);
+        self.take_own(now, entry, out);
+        out.note(Note::Incarnated { reason });
+    }
+
+    /// The last turn was committed and performed.
+    fn performed(&mut self) {
+        self.errands.retain(|_, sent| !sent.noted);
+        self.errands.values_mut().for_each(|sent| sent.fresh = false);
+        self.opening.take_if(|(nonce, _)| self.journal.has_opened(nonce));
     }
 
     /// An incarnation of this node above the present one exists: a restored backup, or a lost life.
@@ -375,9 +424,11 @@ impl Node {
         self.judge_lives(now, out);
         self.judge_isolation(out);
         if self.fault.is_none() {
+            self.open_life(now, out);
             if self.outlived {
                 self.reopen(now, out);
             }
+            self.note_deliveries(now, out);
             self.say(now);
             for rollup in self.rollups.turn(now.wall) {
                 self.journal.write(Fact::Rollup(rollup));
@@ -395,6 +446,7 @@ impl Node {
         self.mesh.dial(now, out);
         let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
         self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));
+        self.ended = true;
     }
 
     fn judge_lives(&mut self, now: Now, out: &mut Effects) {

@@ -18,8 +18,6 @@ pub struct Disk {
     chains: BTreeMap<ChainId, Vec<Entry>>,
     /// Since when, in true time, a receipt for a key is held.
     told: BTreeMap<IntentKey, u64>,
-    /// Groups of keys that somebody has begun to act for, by ballot.
-    begun: BTreeMap<EntryHash, Vec<IntentKey>>,
     incidents: BTreeSet<String>,
     /// No commit succeeds.
     pub full: bool,
@@ -59,11 +57,6 @@ impl Disk {
     /// Since when a receipt for this key is held.
     pub fn told(&self, key: &IntentKey) -> Option<u64> {
         self.told.get(key).copied()
-    }
-
-    /// The keys that a ballot began to act for.
-    pub fn begun(&self, ballot: &EntryHash) -> Vec<IntentKey> {
-        self.begun.get(ballot).cloned().unwrap_or_default()
     }
 
     /// Whether an incident is known.
@@ -119,9 +112,6 @@ impl Disk {
                     for key in &done.keys {
                         self.told.entry(*key).or_insert(at);
                     }
-                }
-                Fact::Executing(executing) => {
-                    self.begun.insert(executing.ballot, executing.keys.clone());
                 }
                 Fact::Opened(opened) => {
                     self.incidents.insert(opened.incident.to_string());

@@ -135,7 +135,8 @@ impl Cluster {
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
                 return Some(format!("the end of {id} was never told"));
             }
-            if incident.open && !self.is_bad(&incident.id.target.0) {
+            // What nobody who lives watches, nobody can close.
+            if incident.open && !self.is_bad(&incident.id.target.0) && self.can_be_judged(&incident.id.target.0) {
                 return Some(format!("{id} is open, and its target is well"));
             }
         }
@@ -144,6 +145,14 @@ impl Cluster {
         let nodes = (0..self.options.nodes).filter(|host| self.is_missed(*host)).map(|host| format!("node:{}", name(host)));
         let silent = targets.chain(nodes).find(|target| self.is_bad(target) && !open(target));
         silent.map(|target| format!("{target} is bad, and no incident is open"))
+    }
+
+    /// Whether somebody who lives can say how a target or node is.
+    fn can_be_judged(&self, target: &str) -> bool {
+        match target.strip_prefix("node:") {
+            Some(node) => (0..self.hosts.len()).any(|host| name(host) == node && self.is_missed(host)),
+            None => self.options.targets.iter().any(|known| known.id.0 == target && self.is_watched(known)),
+        }
     }
 
     /// The truth of a target or node.

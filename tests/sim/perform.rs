@@ -3,12 +3,14 @@
 use peerwatch::base::command::Reply;
 use peerwatch::base::entry::{Entry, Stretch};
 use peerwatch::base::fact::Fact;
-use peerwatch::base::id::{LinkId, NodeId};
+use peerwatch::base::id::{IncidentId, IntentKey, LinkId, NodeId, TargetId};
 use peerwatch::base::limits;
 use peerwatch::base::notice::{Delivery, Errand};
+use peerwatch::base::settings::Phase;
 use peerwatch::base::wire::{self, Message};
 use peerwatch::logic::effect::Effect;
 use peerwatch::logic::input::Input;
+use peerwatch::logic::notice;
 
 use crate::checks::{Check, Failure, demand, seconds};
 use crate::cluster::{Arrival, Cluster, Event};
@@ -216,7 +218,7 @@ impl Cluster {
     }
 
     fn carry(&mut self, host: usize, at: u64, errand: Box<Errand>) {
-        let keys = self.hosts[host].disk.begun(&errand.ballot);
+        let keys = self.keys(&world::read(&errand.letter));
         let knew = self.known_by(host, &keys);
         let mood = self.mood(host);
         let within = errand.within.0;
@@ -240,6 +242,17 @@ impl Cluster {
         }
     }
 
+    /// The keys of what a letter tells.
+    fn keys(&self, items: &[(String, String)]) -> Vec<IntentKey> {
+        let key = |(incident, phase): &(String, String)| {
+            let (target, number) = incident.rsplit_once('#').expect("an incident has a number");
+            let id = IncidentId { target: TargetId(target.into()), number: number.parse().expect("an incident has a number") };
+            let phase = [Phase::Down, Phase::Degraded, Phase::Up].into_iter().find(|known| known.word() == phase).expect("a phase");
+            notice::key_of(self.options.network_id(), "ops", &id, phase)
+        };
+        items.iter().map(key).collect()
+    }
+
     /// How the mail server of a host behaves now.
     fn mood(&self, host: usize) -> Mood {
         let lazy = self.options.calm && self.options.has(Feature::MailSlow);
@@ -248,7 +261,7 @@ impl Cluster {
     }
 
     /// Why a host should know that this was told already.
-    fn known_by(&self, host: usize, keys: &[peerwatch::base::id::IntentKey]) -> Option<String> {
+    fn known_by(&self, host: usize, keys: &[IntentKey]) -> Option<String> {
         let knows = |other: usize, key| {
             let since = self.hosts[other].disk.told(key)?;
             let should = other == host || self.watch.should_have(self.at, other, host, since);
@@ -278,8 +291,8 @@ impl Cluster {
             host,
             life,
             message: errand.letter.message_id.clone(),
+            keys: self.keys(&world::read(&errand.letter)),
             items: world::read(&errand.letter),
-            keys: self.hosts[host].disk.begun(&ballot),
             began,
             at: self.at,
             noted: false,
@@ -308,10 +321,7 @@ impl Cluster {
 
     fn deliver(&mut self, taken: Taken, knew: Option<&str>) -> Result<(), Failure> {
         self.story.tell(self.at, &name(taken.host), || format!("LETTER {} {:?}", taken.message, taken.items));
-        let (items, keys) = (taken.items.len(), taken.keys.len());
-        demand(items == keys && 0 < items, Check::Twice, self.at, || {
-            format!("{} sends a letter with {items} notices for {keys} keys", name(taken.host))
-        })?;
+        demand(!taken.items.is_empty(), Check::Silence, self.at, || format!("{} sends a letter that tells nothing", name(taken.host)))?;
         demand(knew.is_none(), Check::Twice, self.at, || {
             format!("{} tells {:?} and {}", name(taken.host), taken.items, knew.unwrap_or(""))
         })?;

@@ -109,7 +109,7 @@ impl Story {
 
     fn end(&mut self, n: usize, success: bool) {
         let ballot = self.acts.iter().rev().find(|(m, ..)| *m == n).unwrap().1;
-        let done = self.nodes[n].ended(ballot, success, "said".into(), vec![], vec![]).unwrap();
+        let done = self.nodes[n].ended(ballot, vec![KEY], success, "said".into(), vec![], vec![]).unwrap();
         self.write(n, &Fact::Done(done));
     }
 

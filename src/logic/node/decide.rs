@@ -16,7 +16,7 @@ use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
-use crate::logic::node::Node;
+use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
 use crate::logic::notice::{self, Case, Notice};
 use crate::logic::standing::{self, Tally};
@@ -27,7 +27,10 @@ impl Node {
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
         for id in targets {
-            let Some(target) = self.targets.get(&id) else { continue };
+            let Some(target) = self.targets.get(&id) else {
+                self.incidents.withdraw(&id);
+                continue;
+            };
             let counted = self.counted(target);
             let tally = self.standings.tally(target, &counted);
             let since = match self.tallies.get(&id) {
@@ -46,6 +49,8 @@ impl Node {
                     Some(Act::Close(incident)) => self.close(now, incident, standing, out),
                     None => {}
                 }
+            } else {
+                self.incidents.withdraw(&id);
             }
         }
     }
@@ -241,24 +246,22 @@ impl Node {
     }
 
     fn act(&mut self, now: Now, ballot: EntryHash, keys: &[IntentKey], message: String, within: Span, out: &mut Effects) {
-        let found = self.wanted.iter().find_map(|(name, wanted)| {
-            let notices: Vec<Notice> =
-                wanted.iter().filter(|(key, _, _)| keys.contains(key)).map(|(_, _, notice)| notice.clone()).collect();
-            (!notices.is_empty()).then(|| (name.clone(), notices))
+        let channels = self.settings.network.channels.iter();
+        let found = channels.filter_map(|channel| Some((channel, self.wanted.get(&channel.name)?))).find_map(|(channel, wanted)| {
+            let still = wanted.iter().filter(|(key, _, _)| keys.contains(key));
+            let told: Vec<_> = still.filter_map(|(key, _, notice)| Some((*key, self.item(now, channel, notice)?))).collect();
+            (!told.is_empty()).then(|| (channel.clone(), told))
         });
-        let channel = found.and_then(|(name, notices)| {
-            let channel = self.settings.network.channels.iter().find(|channel| channel.name == name)?;
-            Some((channel.clone(), notices))
-        });
-        let Some((channel, notices)) = channel else {
-            // The channel was removed while it was voted on: nothing is to be told any more.
-            let delivery = Delivery { success: false, detail: "the channel was removed".into(), refused: vec![] };
-            self.delivered(now, ballot, &delivery, out);
+        let Some((channel, told)) = found else {
+            // The channel was removed, or what was voted on has changed meanwhile.
+            let delivery = Delivery { success: false, detail: "there was nothing to tell any more".into(), refused: vec![] };
+            let sent = Sent { keys: keys.to_vec(), covers: Vec::new(), fresh: true, delivery: Some(delivery), noted: false };
+            self.errands.insert(ballot, sent);
             return;
         };
-        let covers =
-            notices.iter().filter_map(|notice| self.incidents.get(&notice.incident)).flat_map(|incident| incident.openings()).collect();
-        let items = notices.iter().filter_map(|notice| self.item(now, &channel, notice)).collect();
+        let (keys, items): (Vec<IntentKey>, Vec<Item>) = told.into_iter().unzip();
+        let openings = |item: &Item| self.incidents.get(&item.incident).map(Incident::openings);
+        let covers = items.iter().filter_map(openings).flatten().collect();
         let topic = Topic {
             network: self.settings.network.name.clone(),
             sender: self.settings.name.clone(),
@@ -267,7 +270,7 @@ impl Node {
             items,
         };
         let letter = letter::write(&topic);
-        self.errands.insert(ballot, (channel.name.clone(), covers));
+        self.errands.insert(ballot, Sent { keys, covers, fresh: true, delivery: None, noted: false });
         out.note(Note::Sending { channel: channel.name.clone(), subject: letter.subject.clone() });
         out.then(Effect::Carry(Box::new(Errand { ballot, channel: channel.name, way: channel.way, letter, within })));
     }
@@ -322,13 +325,26 @@ impl Node {
         watchers.iter().map(row).collect()
     }
 
-    /// An errand ended: its receipt is written, whatever became of it.
-    pub(super) fn delivered(&mut self, now: Now, ballot: EntryHash, delivery: &Delivery, out: &mut Effects) {
-        let covers = self.errands.remove(&ballot).map(|(_, covers)| covers).unwrap_or_default();
-        let (detail, refused) = (delivery.detail.clone(), delivery.refused.clone());
-        if let Some(done) = self.intents.ended(ballot, delivery.success, detail, refused, covers) {
-            let entry = self.seal(now, Fact::Done(done), out);
-            self.announce(&entry, out);
+    /// An errand ended. Its receipt is written at the end of the turn, or once this node can write.
+    pub(super) fn delivered(&mut self, ballot: EntryHash, delivery: Delivery) {
+        if let Some(sent) = self.errands.get_mut(&ballot) {
+            sent.delivery = Some(delivery);
+        }
+    }
+
+    /// Writes the receipts of errands that have ended, whatever became of them.
+    pub(super) fn note_deliveries(&mut self, now: Now, out: &mut Effects) {
+        let ended = |(ballot, sent): (&EntryHash, &mut Sent)| {
+            let delivery = sent.delivery.clone().filter(|_| !sent.noted)?;
+            sent.noted = true;
+            Some((*ballot, delivery, sent.keys.clone(), sent.covers.clone()))
+        };
+        let ended: Vec<_> = self.errands.iter_mut().filter_map(ended).collect();
+        for (ballot, delivery, keys, covers) in ended {
+            if let Some(done) = self.intents.ended(ballot, keys, delivery.success, delivery.detail, delivery.refused, covers) {
+                let entry = self.seal(now, Fact::Done(done), out);
+                self.announce(&entry, out);
+            }
         }
     }
 

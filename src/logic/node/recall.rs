@@ -19,11 +19,12 @@ impl Node {
         self.standings = Standings::default();
         self.reports = Reports::default();
         self.incidents = Incidents::default();
-        self.intents = Intents::new(self.me, self.settings.network.lease);
+        let intents = std::mem::replace(&mut self.intents, Intents::new(self.me, self.settings.network.lease));
         for entry in entries {
             self.journal.restore(&entry);
             self.fold(now.mono, &entry);
         }
+        self.intents.resume(intents, |ballot| self.errands.contains_key(ballot));
         let said: Vec<_> = self.standings.all_said(self.me).filter(|judged| self.targets.contains_key(&judged.target)).cloned().collect();
         for judged in said {
             // What this run has found out for itself is newer than what the journal says.
