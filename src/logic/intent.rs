@@ -61,7 +61,7 @@ struct Own {
 enum Stage {
     /// Votes are being gathered.
     Asking,
-    /// `Executing` is written and must be held by one more voter.
+    /// `Executing` is written and must be held by one more node.
     Held { chain: ChainId, sequence: u64 },
     /// The action is under way.
     Acting,
@@ -114,8 +114,8 @@ pub struct Electorate<'a> {
     pub majority: bool,
     /// Whether a node is given up and its links are read to the end.
     pub dead: &'a dyn Fn(&NodeId) -> bool,
-    /// Whether one of these voters has stored this entry.
-    pub held: &'a dyn Fn(&[NodeId], &ChainId, u64) -> bool,
+    /// Whether a linked node has stored this entry: any will do, also one that must not vote.
+    pub held: &'a dyn Fn(&ChainId, u64) -> bool,
     /// The rendezvous hash of a node in a domain.
     pub hash: &'a dyn Fn(&Domain, &NodeId) -> [u8; 32],
     /// The Message-ID for a group of keys that has none yet.
@@ -379,7 +379,7 @@ impl Intents {
                 if !young || !electorate.voting {
                     return self.give_up(domain, hash);
                 }
-                if !electorate.voters.is_empty() && !(electorate.held)(&electorate.voters, chain, *sequence) {
+                if !electorate.voters.is_empty() && !(electorate.held)(chain, *sequence) {
                     return None;
                 }
                 let executing = ballot.executing()?;

@@ -294,10 +294,10 @@ impl Mesh {
         self.gone.get(peer)
     }
 
-    /// Whether one of these peers has said that it stored this entry.
+    /// Whether a peer has said that it stored this entry.
     #[must_use]
-    pub fn held_by(&self, peers: &[NodeId], chain: &ChainId, sequence: u64) -> bool {
-        self.links.values().filter(|link| peers.contains(&link.peer)).any(|link| link.stored.get(chain).is_some_and(|s| sequence <= *s))
+    pub fn is_held(&self, chain: &ChainId, sequence: u64) -> bool {
+        self.links.values().any(|link| link.stored.get(chain).is_some_and(|stored| sequence <= *stored))
     }
 }
 

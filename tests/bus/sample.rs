@@ -79,7 +79,7 @@ impl Home {
         let watcher = |node: &str| WatcherView {
             node: node.into(),
             verdict,
-            since: self.ago(if down { 185 } else { 86_400 }),
+            since: Some(self.ago(if down { 185 } else { 86_400 })),
             counted: true,
             time: (!down).then_some(Micros(1234)),
             loss: Some(if down { 1.0 } else { 0.0 }),

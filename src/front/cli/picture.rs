@@ -176,7 +176,7 @@ fn watchers(properties: &Properties) -> Vec<WatcherView> {
         let measured = measured.get(&node);
         WatcherView {
             verdict: word(&VERDICTS, Verdict::word, &traits.text("Verdict")),
-            since: traits.moment("SinceUSec").unwrap_or_default(),
+            since: traits.moment("SinceUSec"),
             counted: traits.truth("Counted"),
             time: measured.and_then(|traits| traits.time("TimeUSec")),
             loss: measured.and_then(|traits| traits.value::<f64>("Loss")).map(|loss| loss as f32),

@@ -6,6 +6,7 @@ use super::path;
 use super::shelf::{Followed, Object, Shown};
 use super::value::{Known, Rows, count, length, moment, optional, text};
 use crate::base::outcome::Verdict;
+use crate::base::time::Wall;
 use crate::base::view::{TargetView, WatcherView};
 
 /// The object.
@@ -36,8 +37,8 @@ impl Object for Target {
 }
 
 /// What of a watcher is announced: all but the figures of the last look.
-fn judgement(watcher: &WatcherView) -> (&str, Verdict, i64, bool, &str) {
-    (&watcher.node, watcher.verdict, watcher.since.0, watcher.counted, &watcher.detail)
+fn judgement(watcher: &WatcherView) -> (&str, Verdict, Option<Wall>, bool, &str) {
+    (&watcher.node, watcher.verdict, watcher.since, watcher.counted, &watcher.detail)
 }
 
 #[interface(name = "org.peerwatch.Peerwatch1.Target", introspection_docs = false)]
@@ -105,7 +106,7 @@ impl Target {
     #[zbus(property)]
     fn watchers(&self) -> Rows {
         let row = |watcher: &WatcherView| {
-            let known = Known::default().with("Verdict", watcher.verdict.word()).with("SinceUSec", moment(watcher.since));
+            let known = Known::default().with("Verdict", watcher.verdict.word()).maybe("SinceUSec", watcher.since.map(moment));
             (text(&watcher.node), known.with("Counted", watcher.counted).text("Detail", &watcher.detail).traits())
         };
         self.0.now().watchers.iter().map(row).collect()

@@ -63,7 +63,7 @@ impl Story {
                 alone: self.alone.filter(|_| voters.is_empty()),
                 majority: false,
                 dead: &|node| dead.contains(node),
-                held: &|_, _, _| self.hold,
+                held: &|_, _| self.hold,
                 hash: &|_, node| node.0,
                 message: &|_| "message".into(),
             };

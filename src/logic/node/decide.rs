@@ -235,7 +235,7 @@ impl Node {
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
             dead: &|node| dead.contains(node),
-            held: &|peers, chain, sequence| mesh.held_by(peers, chain, sequence),
+            held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| standing::rendezvous(&domain.0, node),
             message: &|keys| notice::message_of(network, keys),
         };
@@ -279,8 +279,12 @@ impl Node {
         let (_, opened) = incident.opening()?;
         let closing = incident.closing();
         let target = self.targets.get(&notice.incident.target);
-        let counted =
-            self.tallies.get(&notice.incident.target).map_or(opened.votes.len(), |(tally, _)| tally.counted.max(opened.votes.len()));
+        // What holds now says more than what held when it was opened, as long as it is still bad.
+        let votes = match self.tallies.get(&notice.incident.target) {
+            Some((tally, _)) if tally.standing.is_bad() => (tally.votes, tally.counted),
+            Some((tally, _)) => (opened.votes.len(), tally.counted.max(opened.votes.len())),
+            None => (opened.votes.len(), opened.votes.len()),
+        };
         let network = self.settings.network.network;
         let phases = [crate::base::settings::Phase::Degraded, crate::base::settings::Phase::Down];
         let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
@@ -296,7 +300,7 @@ impl Node {
             since: Wall(opened.since),
             ended: closing.map(|(_, closed)| Wall(closed.at)),
             lasted: closing.map_or_else(|| incident.lasted(now), |(_, closed)| Span(closed.lasted)),
-            votes: (opened.votes.len(), counted),
+            votes,
             rows: target.map(|target| self.rows(target)).unwrap_or_default(),
             rule: target.map(rule).unwrap_or_default(),
             runbook: target.and_then(|target| target.runbook.clone()),

@@ -114,7 +114,7 @@ impl Node {
         WatcherView {
             node: self.settings.network.name_of(node),
             verdict,
-            since: Wall(said.map_or(0, |judged| judged.since)),
+            since: said.map(|judged| Wall(judged.since)),
             counted: counted && !matches!(verdict, Verdict::Unable | Verdict::Unknown),
             time: own.map_or_else(|| said.and_then(|judged| judged.time).map(Micros), |bench| bench.last.time),
             loss: own.filter(|bench| 0 < bench.last.sent).map_or_else(

@@ -1,0 +1,181 @@
+//! What must hold, after every step and in the end. Each check is proved by a mutation.
+//!
+//! The exact bound on letters: of two letters for one notice, the sender of the later one must have
+//! an excuse for each earlier one. It must not have held its receipt, nor may a node with which it
+//! was in touch have held it for [`SPREAD`]; and either the earlier sender lost the receipt (it died
+//! between the server's acceptance and its commit, its disk was put back, or the server's answer was
+//! lost), or the two were apart for [`APART`] in the time from shortly before the earlier sending
+//! until the later. So without faults there is exactly one letter, and with faults at most one more
+//! for each such loss or separation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use peerwatch::base::entry::Entry;
+use peerwatch::base::fact::Fact;
+use peerwatch::base::id::{ChainId, EntryHash};
+use peerwatch::base::limits;
+
+use crate::options::name;
+use crate::world::Taken;
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Each disk holds each chain without gaps, each entry after the one before.
+    Chain,
+    /// No place of a chain ever has two entries, anywhere.
+    Fork,
+    /// Nothing arrives that its author did not commit.
+    Unwritten,
+    /// A node knows and shows exactly what is committed.
+    Shown,
+    /// No deadline lies in the past after a turn, and turns are bounded.
+    Busy,
+    /// What is written to bytes is read back.
+    Codec,
+    /// A face gets its answer in time.
+    Unanswered,
+    /// No incident of a target that was well for everybody; none but real ones without faults.
+    FalseAlarm,
+    /// No letter without an excuse for a second one.
+    Twice,
+    /// Whatever was bad long enough is told, and its end, in time.
+    Silence,
+    /// In the end all living nodes have the same heads.
+    Heads,
+    /// Same heads, same records.
+    Records,
+    /// The same seed tells the same story.
+    Replay,
+}
+
+/// One thing that does not hold.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub check: Check,
+    pub at: u64,
+    pub text: String,
+}
+
+/// A separation for as long as this is an excuse: a voter silent for longer is not awaited, less the error of two clocks.
+const APART: u64 = limits::VOTER_SILENCE.0 * 96 / 100;
+
+/// In this time a receipt reaches everybody in touch, also when a frame was lost and the digests must repair it.
+const SPREAD: u64 = limits::DIGEST.0 * 3 / 2;
+
+/// Turns of one host in one second: the inputs of seven nodes come in far fewer milliseconds.
+const TURNS: u32 = 400;
+
+/// What the checks know of the past of all hosts.
+#[derive(Debug)]
+pub struct Watch {
+    places: BTreeMap<(ChainId, u64), EntryHash>,
+    written: BTreeSet<EntryHash>,
+    /// Since when two hosts are apart.
+    apart: Vec<Vec<Option<u64>>>,
+    /// When two hosts were last apart.
+    rejoined: Vec<Vec<u64>>,
+    /// Separations that are over and were long enough.
+    separations: Vec<(usize, usize, u64, u64)>,
+    turns: Vec<(u64, u32)>,
+}
+
+impl Watch {
+    pub fn new(hosts: usize) -> Self {
+        let apart = (0..hosts).map(|a| (0..hosts).map(|b| (a != b).then_some(0)).collect()).collect();
+        let rejoined = vec![vec![0; hosts]; hosts];
+        Self { places: BTreeMap::new(), written: BTreeSet::new(), apart, rejoined, separations: Vec::new(), turns: vec![(0, 0); hosts] }
+    }
+
+    /// A host committed an entry, its own or another's.
+    pub fn committed(&mut self, at: u64, host: usize, own: bool, entry: &Entry) -> Result<(), Failure> {
+        let header = &entry.header;
+        if own {
+            self.written.insert(entry.hash);
+        }
+        let known = *self.places.entry((header.chain, header.sequence)).or_insert(entry.hash);
+        let text = || format!("{} has two entries {} of {}", name(host), header.sequence, header.chain);
+        demand(known == entry.hash, Check::Fork, at, text)
+    }
+
+    /// An entry arrived somewhere.
+    pub fn delivered(&self, at: u64, entry: &Entry) -> Result<(), Failure> {
+        let text = || format!("entry {} of {} arrived and was never committed by its author", entry.header.sequence, entry.header.chain);
+        demand(self.written.contains(&entry.hash), Check::Unwritten, at, text)
+    }
+
+    /// A host took a turn.
+    pub fn turned(&mut self, at: u64, host: usize) -> Result<(), Failure> {
+        let (second, count) = &mut self.turns[host];
+        if *second != at / 1000 {
+            (*second, *count) = (at / 1000, 0);
+        }
+        *count += 1;
+        let count = *count;
+        demand(count <= TURNS, Check::Busy, at, || format!("{} took {count} turns within a second", name(host)))
+    }
+
+    /// Who is in touch with whom now, over any number of links.
+    pub fn sees(&mut self, at: u64, joined: &dyn Fn(usize, usize) -> bool) {
+        let hosts = self.apart.len();
+        let mut group: Vec<usize> = (0..hosts).collect();
+        for a in 0..hosts {
+            for b in 0..a {
+                if group[a] != group[b] && joined(a, b) {
+                    let (from, to) = (group[a], group[b]);
+                    group.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+                }
+            }
+        }
+        for a in 0..hosts {
+            for b in 0..hosts {
+                if group[a] != group[b] {
+                    self.apart[a][b].get_or_insert(at);
+                } else if let Some(since) = self.apart[a][b].take() {
+                    self.rejoined[a][b] = at;
+                    if APART <= at - since {
+                        self.separations.push((a, b, since, at));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether two hosts were apart for long enough between two times.
+    fn were_apart(&self, a: usize, b: usize, from: u64, until: u64) -> bool {
+        let now = self.apart[a][b].is_some_and(|since| since + APART <= until);
+        now || self.separations.iter().any(|(x, y, since, end)| (*x, *y) == (a, b) && from <= *end && *since <= until)
+    }
+
+    /// Whether a letter may be a second one after an earlier one.
+    pub fn excuse(&self, earlier: &Taken, later: &Taken) -> Result<(), String> {
+        if earlier.lost || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
+            return Ok(());
+        }
+        let from = earlier.began.saturating_sub(limits::VOTER_SILENCE.0 + limits::HEARTBEAT.0 * 2);
+        if self.were_apart(earlier.host, later.host, from, later.began) {
+            return Ok(());
+        }
+        Err(format!("{} told it at {} and was in touch", name(earlier.host), seconds(earlier.at)))
+    }
+
+    /// Whether a host that is in touch with another for so long should have got what that one holds since `since`.
+    pub fn should_have(&self, at: u64, from: usize, to: usize, since: u64) -> bool {
+        from != to && self.apart[from][to].is_none() && since.max(self.rejoined[from][to]) + SPREAD <= at
+    }
+}
+
+/// A failure unless something holds.
+pub fn demand(holds: bool, check: Check, at: u64, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(Failure { check, at, text: text() }) }
+}
+
+/// Whether an entry holds a receipt of success for this ballot.
+pub fn is_receipt(entry: &Entry, ballot: &EntryHash) -> bool {
+    entry.facts.iter().any(|fact| matches!(fact, Fact::Done(done) if done.success && done.ballot == *ballot))
+}
+
+/// A true time for people.
+pub fn seconds(at: u64) -> String {
+    format!("{}.{:03}", at / 1000, at % 1000)
+}

@@ -1,0 +1,215 @@
+//! How every run must end: after the storm whoever lives agrees, and everything is told.
+//!
+//! When the storm is over, some heal for good and the rest are dead for good, which is what shows
+//! whether anybody takes over (if all came back, the first teller always would). Then: equal heads and
+//! records; everything bad is told, the deaths too; once the targets are mended everything is closed
+//! and its end told; and after that nothing more is said.
+
+use std::collections::BTreeSet;
+
+use peerwatch::base::id::{Incarnation, LinkId, NodeId};
+use peerwatch::base::settings::Phase;
+use peerwatch::base::target::{Expected, Target};
+use peerwatch::base::view::IncidentView;
+use peerwatch::base::wire::{Heartbeat, Message, Signed};
+use peerwatch::logic::input::Input;
+use peerwatch::logic::standing;
+
+use crate::checks::{Check, Failure, demand};
+use crate::cluster::Cluster;
+use crate::mutation::Mutation;
+use crate::options::name;
+use crate::plan::Health;
+
+/// What a run amounts to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    /// Virtual time in milliseconds.
+    pub virtual_ms: u64,
+    pub letters: u64,
+    /// Letters beyond the first for a notice.
+    pub seconds: u64,
+    /// How long it took until all heads were equal, and until everything was told.
+    pub heads_ms: u64,
+    pub told_ms: u64,
+}
+
+/// Heads are equal after this time: two rounds of the longest redial, and the digests that follow.
+const HEADS: u64 = 240_000;
+
+/// Everything is told after this time: a death (three minutes), a lease (two), the silence of who
+/// must not vote (as long), and retries after failures, whose pauses double (ten minutes at most).
+const TOLD: u64 = 1_500_000;
+
+/// Nothing more is said in this time.
+const QUIET: u64 = 100_000;
+
+impl Cluster {
+    /// The whole run.
+    pub fn run(&mut self) -> Result<Figures, Failure> {
+        self.run_until(self.plan.calm)?;
+        let ghosts = self.ghosts();
+        self.heal()?;
+        let heads_ms = self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
+        self.same_records()?;
+        let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
+        self.mend();
+        self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
+        self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
+        self.same_records()?;
+        self.as_many_as_outages()?;
+        let letters = self.world.taken.len();
+        self.run_until(self.at + QUIET)?;
+        demand(letters == self.world.taken.len(), Check::Twice, self.at, || {
+            format!("after everything was told: {:?}", self.world.taken.last())
+        })?;
+        self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
+        self.same_records()?;
+        let told: BTreeSet<&(String, String)> = self.world.taken.iter().flat_map(|taken| &taken.items).collect();
+        let items: usize = self.world.taken.iter().map(|taken| taken.items.len()).sum();
+        let seconds = (items - told.len()) as u64;
+        Ok(Figures { virtual_ms: self.at, letters: letters as u64, seconds, heads_ms, told_ms })
+    }
+
+    /// Waits, second by second, until nothing is missing. How long that took.
+    fn wait(&mut self, most: u64, check: Check, ghosts: &[usize], missing: impl Fn(&mut Self) -> Option<String>) -> Result<u64, Failure> {
+        let begin = self.at;
+        loop {
+            let Some(text) = missing(self) else { return Ok(self.at - begin) };
+            demand(self.at < begin + most, check, self.at, || text)?;
+            self.beat(ghosts);
+            self.run_until(self.at + 1000)?;
+        }
+    }
+
+    fn living(&self) -> Vec<usize> {
+        self.plan.survivors.iter().copied().collect()
+    }
+
+    /// Two of the living whose heads differ.
+    fn differs(&mut self) -> Option<String> {
+        let living = self.living();
+        let lives = |host: &usize| self.hosts[*host].life.as_ref();
+        if let Some(host) = living.iter().find(|host| lives(host).is_none()) {
+            return Some(format!("{} does not run", name(*host)));
+        }
+        let heads = |host: usize| lives(&host).into_iter().flat_map(|life| life.node.heads()).map(|head| (head.chain, head.hash));
+        let other = living.iter().find(|host| !heads(living[0]).eq(heads(**host)))?;
+        let known: BTreeSet<_> = heads(living[0]).collect();
+        let theirs: BTreeSet<_> = heads(*other).collect();
+        let text: Vec<String> = known.symmetric_difference(&theirs).map(|(chain, hash)| format!("{chain} {hash}")).collect();
+        Some(format!("{} and {} differ: {text:?}", name(living[0]), name(*other)))
+    }
+
+    fn same_records(&mut self) -> Result<(), Failure> {
+        let records = |host: usize| self.hosts[host].life.as_ref().map(|life| life.node.records()).unwrap_or_default();
+        let living = self.living();
+        let first = records(living[0]);
+        for host in living {
+            let other = records(host);
+            demand(first == other, Check::Records, self.at, || {
+                let line = first.lines().zip(other.lines()).find(|(a, b)| a != b);
+                format!("with the same heads {} reads otherwise: {line:?}", name(host))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn incidents(&mut self) -> Vec<std::sync::Arc<IncidentView>> {
+        let host = &mut self.hosts[*self.plan.survivors.first().expect("somebody lives")];
+        let now = host.clock.read(self.at);
+        host.life.as_mut().map(|life| life.node.view(now).incidents.to_vec()).unwrap_or_default()
+    }
+
+    /// Something that is not as it must be in the end.
+    fn owes(&mut self) -> Option<String> {
+        let incidents = self.incidents();
+        let on = self.options.channels().remove(0).on;
+        for incident in &incidents {
+            let id = incident.id.to_string();
+            let bad = Phase::of(incident.standing);
+            if on.contains(&bad) && self.world.told(&id, bad.word()) == 0 {
+                return Some(format!("{id} was never told"));
+            }
+            let begun = ["down", "degraded"].into_iter().any(|phase| 0 < self.world.told(&id, phase));
+            if !incident.open && begun && self.world.told(&id, "up") == 0 {
+                return Some(format!("the end of {id} was never told"));
+            }
+            if incident.open && !self.is_bad(&incident.id.target.0) {
+                return Some(format!("{id} is open, and its target is well"));
+            }
+        }
+        let open = |target: &str| incidents.iter().any(|incident| incident.open && incident.id.target.0 == target);
+        let targets = self.options.targets.iter().filter(|target| self.is_watched(target)).map(|target| target.id.0.clone());
+        let nodes = (0..self.options.nodes).filter(|host| self.is_missed(*host)).map(|host| format!("node:{}", name(host)));
+        let silent = targets.chain(nodes).find(|target| self.is_bad(target) && !open(target));
+        silent.map(|target| format!("{target} is bad, and no incident is open"))
+    }
+
+    /// The truth of a target or node.
+    fn is_bad(&self, target: &str) -> bool {
+        match target.strip_prefix("node:") {
+            Some(node) => (0..self.hosts.len()).any(|host| name(host) == node && self.hosts[host].dead),
+            None => self.world.health(target) != Health::Well,
+        }
+    }
+
+    /// Whether somebody who lives watches a target.
+    fn is_watched(&self, target: &Target) -> bool {
+        let node = |host: usize| self.hosts[host].settings.key.node();
+        let voters = (0..self.options.nodes).filter(|host| !self.options.observers.contains(host));
+        let expected = |host| if self.options.sometimes.contains(&host) { Expected::Sometimes } else { Expected::Always };
+        let members: Vec<(NodeId, Expected)> = voters.map(|host| (node(host), expected(host))).collect();
+        let dead: BTreeSet<NodeId> = (0..self.hosts.len()).filter(|host| self.hosts[*host].dead).map(node).collect();
+        standing::watchers(target, &members, &dead).iter().any(|watcher| !dead.contains(watcher))
+    }
+
+    /// Whether somebody who lives would miss a host.
+    fn is_missed(&self, host: usize) -> bool {
+        let steady = |host: &usize| !self.options.observers.contains(host) && !self.options.sometimes.contains(host);
+        !self.options.sometimes.contains(&host) && self.plan.survivors.iter().any(|other| *other != host && steady(other))
+    }
+
+    /// People mend what they were told of.
+    fn mend(&mut self) {
+        self.story.tell(self.at, "-", || "all targets are mended".into());
+        self.world.remember(self.at);
+        self.world.targets.values_mut().for_each(|health| *health = Health::Well);
+    }
+
+    /// Without faults there are exactly as many incidents as outages.
+    fn as_many_as_outages(&mut self) -> Result<(), Failure> {
+        if !self.options.calm {
+            return Ok(());
+        }
+        let follows = |at: u64, target: usize| self.plan.outages.iter().any(|before| before.target == target && before.until == Some(at));
+        let outages = self.plan.outages.iter().filter(|outage| !follows(outage.from, outage.target)).count();
+        let watched: Vec<bool> = self.options.targets.iter().map(|target| self.is_watched(target)).collect();
+        let incidents = self.incidents();
+        if watched.iter().all(|watched| *watched) {
+            demand(incidents.len() <= outages, Check::FalseAlarm, self.at, || {
+                format!("{} incidents of {outages} outages", incidents.len())
+            })?;
+            demand(incidents.len() == outages, Check::Silence, self.at, || format!("{} incidents of {outages} outages", incidents.len()))?;
+        }
+        Ok(())
+    }
+
+    /// The dead that go on beating.
+    fn ghosts(&self) -> Vec<usize> {
+        let haunted = self.mutation == Some(Mutation::Ghosts);
+        (0..self.hosts.len()).filter(|host| haunted && !self.plan.survivors.contains(host)).collect()
+    }
+
+    fn beat(&mut self, ghosts: &[usize]) {
+        for ghost in ghosts {
+            let settings = &self.hosts[*ghost].settings;
+            let incarnation = Incarnation { opened: u64::MAX, nonce: [0; 16] };
+            let value = Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false };
+            let message = Message::Heartbeat(Signed::seal(&settings.key, settings.network.network, value));
+            for host in self.living() {
+                self.reach(self.at, host, Input::Received { link: LinkId(u64::MAX), message: message.clone() });
+            }
+        }
+    }
+}

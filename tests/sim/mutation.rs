@@ -1,0 +1,59 @@
+//! Faults planted in the harness itself, each to prove that one check would catch it.
+
+use crate::checks::Check;
+
+/// One planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Effects are performed before the commit.
+    SendBeforeCommit,
+    /// A daemon that dies loses entries that were committed, and continues its life.
+    ForgetfulDisk,
+    /// Entries of one commit are stored in another order.
+    ShuffledDisk,
+    /// The last of several entries is not stored.
+    LazyDisk,
+    /// Turns end without a tick.
+    NoTick,
+    /// A byte of a frame is changed on the way.
+    GarbledFrame,
+    /// Answers to faces are forgotten.
+    DroppedReplies,
+    /// All looks fail for a while although everything is well.
+    Paranoia,
+    /// Every letter is sent by two.
+    TwoTellers,
+    /// The node never hears what became of its errands.
+    DroppedReceipts,
+    /// The mail server says that it took a letter, and did not.
+    LostLetters,
+    /// The dead go on beating, so that nobody gives them up.
+    Ghosts,
+    /// Once links are broken, no dial leads anywhere.
+    NeverReconnect,
+    /// One host reads verdicts without what they say.
+    BlindReader,
+    /// The second telling of a seed draws from another.
+    OtherSeed,
+}
+
+impl Mutation {
+    /// All of them, with the check that must catch each.
+    pub const ALL: [(Self, Check); 15] = [
+        (Self::SendBeforeCommit, Check::Unwritten),
+        (Self::ForgetfulDisk, Check::Fork),
+        (Self::ShuffledDisk, Check::Chain),
+        (Self::LazyDisk, Check::Shown),
+        (Self::NoTick, Check::Busy),
+        (Self::GarbledFrame, Check::Codec),
+        (Self::DroppedReplies, Check::Unanswered),
+        (Self::Paranoia, Check::FalseAlarm),
+        (Self::TwoTellers, Check::Twice),
+        (Self::DroppedReceipts, Check::Silence),
+        (Self::LostLetters, Check::Silence),
+        (Self::Ghosts, Check::Silence),
+        (Self::NeverReconnect, Check::Heads),
+        (Self::BlindReader, Check::Records),
+        (Self::OtherSeed, Check::Replay),
+    ];
+}

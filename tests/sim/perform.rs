@@ -1,0 +1,363 @@
+//! What nodes ask of the world, and what comes back.
+
+use peerwatch::base::command::Reply;
+use peerwatch::base::entry::{Entry, Stretch};
+use peerwatch::base::fact::Fact;
+use peerwatch::base::id::{LinkId, NodeId};
+use peerwatch::base::limits;
+use peerwatch::base::notice::{Delivery, Errand};
+use peerwatch::base::wire::{self, Message};
+use peerwatch::logic::effect::Effect;
+use peerwatch::logic::input::Input;
+
+use crate::checks::{Check, Failure, demand, seconds};
+use crate::cluster::{Arrival, Cluster, Event};
+use crate::mutation::Mutation;
+use crate::network::{Hop, Parcel, end_of, link};
+use crate::options::{Feature, name};
+use crate::plan::{How, Mood};
+use crate::world::{self, Taken};
+
+impl Cluster {
+    /// Performs effects at a time. `early` are entries that a faulty harness sends before they are committed.
+    pub fn perform_all(&mut self, host: usize, at: u64, then: Vec<Effect>, early: &[Entry]) {
+        for effect in then {
+            self.perform(host, at, effect, early);
+        }
+    }
+
+    fn perform(&mut self, host: usize, at: u64, effect: Effect, early: &[Entry]) {
+        match effect {
+            Effect::Probe(order) => {
+                let (takes, outcome) = self.world.look(host, &order, &mut self.rng);
+                let paranoid = self.mutation == Some(Mutation::Paranoia) && (60_000..90_000).contains(&self.at);
+                let outcome = if paranoid { peerwatch::base::outcome::Outcome::bad("imagined") } else { outcome };
+                self.reach(at + takes, host, Input::Probed { id: order.id, outcome });
+            }
+            Effect::Dial { peer, address } => self.dial(host, at, peer, address),
+            Effect::Send { link, message } => self.send(host, at, link, &message),
+            Effect::Stream { link, stretches } => self.stream(host, at, link, &stretches, early),
+            Effect::Close { link, reason } => {
+                let (wire, end) = end_of(link);
+                if self.network.close(at, wire, end, &reason, &mut self.rng) {
+                    let later = at + 1 + self.rng.below(20);
+                    self.reach(later, host, Input::LinkDown { link, reason });
+                }
+            }
+            Effect::Carry(errand) => self.carry(host, at, errand),
+            Effect::Reply(id, reply) => {
+                self.story.tell(self.at, &name(host), || format!("answers {id:?}: {}", told(&reply)));
+                if let Some(life) = self.hosts[host].life.as_mut().filter(|_| self.mutation != Some(Mutation::DroppedReplies)) {
+                    life.asked.remove(&id.0);
+                }
+            }
+            Effect::Note(note) => self.story.tell(self.at, &name(host), || note.to_string()),
+        }
+    }
+
+    fn host_of(&self, node: &NodeId) -> usize {
+        (0..self.hosts.len()).find(|host| self.hosts[*host].settings.key.node() == *node).expect("only members are dialled")
+    }
+
+    fn dial(&mut self, host: usize, at: u64, peer: NodeId, address: String) {
+        let other = self.host_of(&peer);
+        let lives = [host, other].map(|host| self.hosts[host].life.as_ref().map_or(0, |life| life.number));
+        let never = self.mutation == Some(Mutation::NeverReconnect) && !self.stormy;
+        let failed = if address.starts_with("nowhere") || never {
+            Some(if (host + other).is_multiple_of(2) { limits::HANDSHAKE_TIME.0 } else { 5 })
+        } else if self.hosts[other].life.is_none() {
+            Some(if self.hosts[other].next == How::Power { limits::HANDSHAKE_TIME.0 } else { 5 })
+        } else {
+            self.network.dial(at, host, other, lives, &address, &mut self.rng)
+        };
+        if let Some(takes) = failed {
+            self.reach(at + takes, host, Input::DialFailed { peer, address, reason: "no route".into() });
+        }
+    }
+
+    /// Something happens on a wire.
+    pub fn hop(&mut self, hop: Hop) -> Result<(), Failure> {
+        let life = |cluster: &Self, wire: usize, end: usize| {
+            let host = cluster.network.host(wire, end);
+            (host, cluster.hosts[host].life.as_ref().map_or(0, |life| life.number))
+        };
+        match hop {
+            Hop::Open { wire, address } => {
+                let [(host, first), (other, second)] = [0, 1].map(|end| life(self, wire, end));
+                if !self.network.open(self.at, wire, [first, second], &address, &mut self.rng) {
+                    let peer = self.hosts[other].settings.key.node();
+                    let later = self.at + self.rng.below(limits::HANDSHAKE_TIME.0);
+                    self.later(
+                        later,
+                        Event::Input {
+                            host,
+                            life: self.network.life(wire, 0),
+                            input: Input::DialFailed { peer, address, reason: "no answer".into() },
+                        },
+                    );
+                }
+            }
+            Hop::Up { wire, end, address } => {
+                let (host, now) = life(self, wire, end);
+                if self.network.up(wire, end, now) {
+                    let peer = self.hosts[self.network.host(wire, 1 - end)].settings.key.node();
+                    let dialled = (end == 0).then_some(address);
+                    let up = Input::LinkUp { link: link(wire, end), peer, dialled, remote: "192.0.2.9:999".into() };
+                    // At once: whatever comes out of the link must come after it.
+                    self.arrive(host, now, Arrival::Input(up));
+                    let measured = Input::Measured { link: link(wire, end), time: 1000, offset: 5 };
+                    self.reach(self.at + limits::KEEPALIVE.0, host, measured);
+                } else {
+                    self.network.shatter(self.at, wire, 20);
+                }
+            }
+            Hop::Out { wire, end, parcel } => {
+                if let Some(parcel) = self.network.out(wire, end, parcel) {
+                    self.take(wire, end, parcel)?;
+                }
+            }
+            Hop::Release { wire, end } => {
+                for parcel in self.network.release(wire, end) {
+                    self.take(wire, end, parcel)?;
+                }
+            }
+            Hop::Silence { wire, end } => {
+                if self.network.silence(self.at, wire, end) {
+                    self.network.close(self.at, wire, end, "no sign of life", &mut self.rng);
+                    let host = self.network.host(wire, end);
+                    let down = Input::LinkDown { link: link(wire, end), reason: "no sign of life".into() };
+                    self.arrive(host, self.network.life(wire, end), Arrival::Input(down));
+                }
+            }
+            Hop::Broken { wire, end } => {
+                if self.network.noticed(wire, end) {
+                    let (host, life) = (self.network.host(wire, end), self.network.life(wire, end));
+                    let input = Input::LinkDown { link: link(wire, end), reason: "connection reset".into() };
+                    self.arrive(host, life, Arrival::Input(input));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A parcel comes out at an end.
+    fn take(&mut self, wire: usize, end: usize, parcel: Parcel) -> Result<(), Failure> {
+        let (host, life) = (self.network.host(wire, end), self.network.life(wire, end));
+        let link = link(wire, end);
+        let message = match parcel {
+            Parcel::Message(message) => *message,
+            Parcel::Frame(mut frame) => {
+                if self.mutation == Some(Mutation::GarbledFrame) && 200 < frame.len() {
+                    frame[100] ^= 1;
+                }
+                let read = Message::decode(self.options.network_id(), &frame[4..]);
+                demand(read.is_ok(), Check::Codec, self.at, || format!("{}: {}", name(host), read.as_ref().unwrap_err()))?;
+                read.expect("demanded")
+            }
+            Parcel::End(reason) => {
+                self.network.noticed(wire, end);
+                self.network.stirred = true;
+                self.arrive(host, life, Arrival::Input(Input::LinkDown { link, reason }));
+                return Ok(());
+            }
+        };
+        let message = match message {
+            Message::Entries(entries) => {
+                entries.iter().try_for_each(|entry| self.watch.delivered(self.at, entry))?;
+                let blind = self.mutation == Some(Mutation::BlindReader) && host == 0;
+                Message::Entries(if blind { entries.into_iter().map(blinded).collect() } else { entries })
+            }
+            other => other,
+        };
+        let from = self.network.host(wire, 1 - end);
+        self.story.whisper(self.at, &name(host), || format!("    from {}: {}", name(from), outline(&message)));
+        self.arrive(host, life, Arrival::Input(Input::Received { link, message }));
+        Ok(())
+    }
+
+    fn send(&mut self, host: usize, at: u64, link: LinkId, message: &Message) {
+        let (wire, end) = end_of(link);
+        debug_assert!(self.network.host(wire, end) == host);
+        let parcel =
+            if self.options.has(Feature::Codec) { Parcel::Frame(message.encode()) } else { Parcel::Message(Box::new(message.clone())) };
+        self.network.send(at, wire, end, parcel, &mut self.rng);
+    }
+
+    fn stream(&mut self, host: usize, at: u64, link: LinkId, stretches: &[Stretch], early: &[Entry]) {
+        let (wire, end) = end_of(link);
+        let mut entries = self.hosts[host].disk.read(stretches);
+        let asked = |entry: &&Entry| {
+            let header = &entry.header;
+            stretches.iter().any(|stretch| stretch.chain == header.chain && (stretch.first..=stretch.last).contains(&header.sequence))
+        };
+        entries.extend(early.iter().filter(asked).cloned());
+        let mut frames: Vec<Vec<Entry>> = Vec::new();
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.bytes().len();
+            match frames.last_mut() {
+                Some(frame) if frame.len() < limits::FRAME_ENTRIES && bytes < limits::BATCH_BYTES => frame.push(entry),
+                _ => {
+                    bytes = entry.bytes().len();
+                    frames.push(vec![entry]);
+                }
+            }
+        }
+        for frame in frames {
+            let parcel = if self.options.has(Feature::Codec) {
+                Parcel::Frame(wire::entries_frame(frame.iter().map(Entry::bytes)))
+            } else {
+                Parcel::Message(Box::new(Message::Entries(frame)))
+            };
+            self.network.send(at, wire, end, parcel, &mut self.rng);
+        }
+        let later = at + 1 + self.rng.below(40);
+        self.reach(later, host, Input::Drained { link });
+    }
+
+    fn carry(&mut self, host: usize, at: u64, errand: Box<Errand>) {
+        let keys = self.hosts[host].disk.begun(&errand.ballot);
+        let knew = self.known_by(host, &keys);
+        let mood = self.mood(host);
+        let within = errand.within.0;
+        let takes = match mood {
+            Mood::Slow if self.options.calm => 500 + self.rng.below(within * 4 / 5 - 500),
+            Mood::Slow => 500 + self.rng.below(within * 3 / 2),
+            _ => 30 + self.rng.below(1500),
+        };
+        self.story.tell(self.at, &name(host), || format!("hands in {} for {:?}", errand.letter.message_id, world::read(&errand.letter)));
+        let life = self.hosts[host].life.as_ref().map_or(0, |life| life.number);
+        let (ballot, began) = (errand.ballot, self.at);
+        let event = |errand| Event::Mail { host, life, errand, began, knew };
+        if within < takes {
+            // The sender gives up; the server may take it all the same, a little later.
+            if self.rng.chance(50) {
+                self.later(at + takes, event(errand));
+            }
+            self.reach(at + within, host, Input::Delivered { ballot, delivery: delivery(false, "timed out") });
+        } else {
+            self.later(at + takes, event(errand));
+        }
+    }
+
+    /// How the mail server of a host behaves now.
+    fn mood(&self, host: usize) -> Mood {
+        let lazy = self.options.calm && self.options.has(Feature::MailSlow);
+        let usual = if lazy { Mood::Slow } else { Mood::Kind };
+        self.world.moods.get(&host).copied().unwrap_or(usual)
+    }
+
+    /// Why a host should know that this was told already.
+    fn known_by(&self, host: usize, keys: &[peerwatch::base::id::IntentKey]) -> Option<String> {
+        let knows = |other: usize, key| {
+            let since = self.hosts[other].disk.told(key)?;
+            let should = other == host || self.watch.should_have(self.at, other, host, since);
+            should.then(|| format!("{} holds the receipt since {}", name(other), seconds(since)))
+        };
+        keys.iter().find_map(|key| (0..self.hosts.len()).find_map(|other| knows(other, key)))
+    }
+
+    /// A mail server answers.
+    pub fn mail(&mut self, host: usize, life: u64, errand: Box<Errand>, began: u64, knew: Option<String>) -> Result<(), Failure> {
+        if self.hosts[host].life.as_ref().is_none_or(|now| now.number != life) {
+            return Ok(());
+        }
+        if self.hosts[host].paused {
+            let later = self.at + 500;
+            self.later(later, Event::Mail { host, life, errand, began, knew });
+            return Ok(());
+        }
+        let ballot = errand.ballot;
+        let mood = self.mood(host);
+        if mood == Mood::Refuses || self.world.cut.contains(&host) {
+            self.reach(self.at, host, Input::Delivered { ballot, delivery: delivery(false, "451 try again later") });
+            return Ok(());
+        }
+        let taken = Taken {
+            ballot,
+            host,
+            life,
+            message: errand.letter.message_id.clone(),
+            items: world::read(&errand.letter),
+            keys: self.hosts[host].disk.begun(&ballot),
+            began,
+            at: self.at,
+            noted: false,
+            lost: mood == Mood::Torn,
+        };
+        let late = errand.within.0 < self.at - began;
+        if self.mutation != Some(Mutation::LostLetters) {
+            self.deliver(Taken { lost: taken.lost || late, ..taken.clone() }, knew.as_deref())?;
+        }
+        if self.mutation == Some(Mutation::TwoTellers) {
+            self.deliver(taken, None)?;
+        }
+        match mood {
+            _ if self.mutation == Some(Mutation::DroppedReceipts) => {}
+            // The sender's own patience ended before, if it did not stand still itself.
+            _ if late => self.reach(self.at, host, Input::Delivered { ballot, delivery: delivery(false, "timed out") }),
+            Mood::Torn => self.reach(self.at + 50, host, Input::Delivered { ballot, delivery: delivery(false, "connection lost") }),
+            Mood::Deadly => {
+                self.world.moods.remove(&host);
+                self.stop(host, How::Daemon, Some(5000));
+            }
+            _ => self.reach(self.at + 5, host, Input::Delivered { ballot, delivery: delivery(true, "250 taken") }),
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, taken: Taken, knew: Option<&str>) -> Result<(), Failure> {
+        self.story.tell(self.at, &name(taken.host), || format!("LETTER {} {:?}", taken.message, taken.items));
+        let (items, keys) = (taken.items.len(), taken.keys.len());
+        demand(items == keys && 0 < items, Check::Twice, self.at, || {
+            format!("{} sends a letter with {items} notices for {keys} keys", name(taken.host))
+        })?;
+        demand(knew.is_none(), Check::Twice, self.at, || {
+            format!("{} tells {:?} and {}", name(taken.host), taken.items, knew.unwrap_or(""))
+        })?;
+        for earlier in &self.world.taken {
+            if let Some((incident, phase)) = taken.items.iter().find(|(incident, phase)| earlier.tells(incident, phase)) {
+                let excuse = self.watch.excuse(earlier, &taken);
+                demand(excuse.is_ok(), Check::Twice, self.at, || {
+                    format!("{} tells that {incident} is {phase}, and {}", name(taken.host), excuse.unwrap_err())
+                })?;
+            }
+        }
+        self.world.taken.push(taken);
+        Ok(())
+    }
+}
+
+/// An entry without what it says of targets.
+fn blinded(mut entry: Entry) -> Entry {
+    entry.facts = entry.facts.iter().filter(|fact| !matches!(fact, Fact::Judged(_))).cloned().collect();
+    entry
+}
+
+/// A message in a few words.
+fn outline(message: &Message) -> String {
+    match message {
+        Message::Digest(digest) => format!("digest {}", peerwatch::base::id::hex(&digest[..4])),
+        Message::Heads(heads) => {
+            let chains: Vec<String> = heads.heads.iter().map(|head| format!("{} {}", head.chain, head.sequence)).collect();
+            format!("{} heads {chains:?}", if heads.complete { "all" } else { "new" })
+        }
+        Message::Entries(entries) => format!("{} entries", entries.len()),
+        Message::Heartbeat(heartbeat) => format!("heartbeat of {}", heartbeat.value.author),
+        other => format!("message {}", other.kind()),
+    }
+}
+
+fn delivery(success: bool, detail: &str) -> Delivery {
+    Delivery { success, detail: detail.into(), refused: Vec::new() }
+}
+
+fn told(reply: &Reply) -> String {
+    match reply {
+        Reply::Pinged(rows) => {
+            let answers = rows.iter().filter(|row| row.answer.is_some()).count();
+            format!("{answers} of {} nodes pinged", rows.len())
+        }
+        Reply::Refused(reason) => reason.clone(),
+    }
+}

@@ -1,0 +1,263 @@
+//! Faults strike, and end.
+
+use peerwatch::base::command::{Command, CommandId};
+use peerwatch::base::time::Span;
+use peerwatch::logic::effect::Effects;
+use peerwatch::logic::input::Input;
+use peerwatch::logic::node::Node;
+
+use crate::checks::Failure;
+use crate::cluster::{Arrival, Cluster, Event, Life, beginning};
+use crate::mutation::Mutation;
+use crate::options::{Feature, below, name};
+use crate::plan::{Fault, How};
+
+/// How long a doomed host waits for a turn that writes something.
+const WAIT: u64 = 5000;
+
+/// How long a face waits for pings.
+const WITHIN: Span = Span::secs(5);
+
+impl Cluster {
+    /// A fault strikes.
+    pub fn strike(&mut self, fault: Fault) {
+        self.story.tell(self.at, "-", || format!("{fault:?}"));
+        let lasts = match &fault {
+            Fault::Break { pick, notice } => {
+                let whole = self.network.whole();
+                if !whole.is_empty() {
+                    let wire = whole[usize::try_from(pick % whole.len() as u64).unwrap()];
+                    self.network.shatter(self.at, wire, *notice);
+                }
+                None
+            }
+            Fault::Split { lasts, .. } | Fault::OneWay { lasts, .. } | Fault::Cable { lasts, .. } => {
+                self.block(&fault, true);
+                Some(*lasts)
+            }
+            Fault::Stop { host, seam, how, away } => {
+                self.doom(*host, (*seam, *how, *away, self.at));
+                None
+            }
+            Fault::Pause { host, lasts } => {
+                // Two pauses of one host would end with the first.
+                if self.hosts[*host].paused || self.hosts[*host].life.is_none() {
+                    return;
+                }
+                self.hosts[*host].paused = true;
+                self.block(&fault, true);
+                Some(*lasts)
+            }
+            Fault::Full { host, lasts } => {
+                self.hosts[*host].disk.full = true;
+                Some(*lasts)
+            }
+            Fault::Step { host, by } => {
+                self.hosts[*host].clock.ahead += by;
+                None
+            }
+            Fault::Mail { host, mood, lasts } => {
+                self.world.moods.insert(*host, *mood);
+                Some(*lasts)
+            }
+            Fault::Stray { host, target, lasts } => {
+                let target = self.options.targets[*target].id.0.clone();
+                *self.world.strays.entry((*host, target)).or_default() += 1;
+                Some(*lasts)
+            }
+            Fault::Unable { host, target, lasts } => {
+                let target = self.options.targets[*target].id.0.clone();
+                *self.world.unable.entry((*host, target)).or_default() += 1;
+                Some(*lasts)
+            }
+            Fault::BackUp { host } => {
+                self.hosts[*host].disk.back_up();
+                None
+            }
+            Fault::Ping { host } => {
+                self.ping(*host);
+                None
+            }
+            Fault::Reload { host } => {
+                if let Some(life) = self.hosts[*host].life.as_ref().map(|life| life.number) {
+                    self.arrive(*host, life, Arrival::Reload);
+                }
+                None
+            }
+        };
+        self.world.remember(self.at);
+        if let Some(lasts) = lasts {
+            self.later(self.at + lasts, Event::Relief(fault));
+        }
+    }
+
+    /// A fault is over.
+    pub fn relieve(&mut self, fault: &Fault) {
+        self.story.tell(self.at, "-", || format!("over: {fault:?}"));
+        self.world.remember(self.at);
+        match fault {
+            Fault::Split { .. } | Fault::OneWay { .. } | Fault::Cable { .. } => self.block(fault, false),
+            Fault::Pause { host, lasts } => {
+                self.hosts[*host].paused = false;
+                self.block(fault, false);
+                if let Some(life) = &mut self.hosts[*host].life {
+                    life.asked.values_mut().for_each(|until| *until += lasts);
+                }
+            }
+            Fault::Full { host, .. } => self.hosts[*host].disk.full = false,
+            Fault::Mail { host, .. } => {
+                self.world.moods.remove(host);
+            }
+            Fault::Stray { host, target, .. } => {
+                let target = self.options.targets[*target].id.0.clone();
+                *self.world.strays.entry((*host, target)).or_default() -= 1;
+            }
+            Fault::Unable { host, target, .. } => {
+                let target = self.options.targets[*target].id.0.clone();
+                *self.world.unable.entry((*host, target)).or_default() -= 1;
+            }
+            Fault::Break { .. }
+            | Fault::Stop { .. }
+            | Fault::Step { .. }
+            | Fault::BackUp { .. }
+            | Fault::Ping { .. }
+            | Fault::Reload { .. } => {}
+        }
+    }
+
+    /// Blocks or frees the paths that a fault is about.
+    fn block(&mut self, fault: &Fault, begins: bool) {
+        let hosts = self.hosts.len();
+        let swallowed = |from: usize, to: usize| match fault {
+            Fault::Split { side, .. } => side.contains(&from) != side.contains(&to),
+            Fault::OneWay { from: a, to: b, .. } => (from, to) == (*a, *b),
+            Fault::Cable { host, .. } | Fault::Pause { host, .. } => from == *host || to == *host,
+            _ => false,
+        };
+        for (from, to) in (0..hosts).flat_map(|from| (0..hosts).map(move |to| (from, to))).filter(|(from, to)| from != to) {
+            if swallowed(from, to) {
+                if begins { self.network.block(self.at, from, to, &mut self.rng) } else { self.network.unblock(self.at, from, to) }
+            }
+        }
+        if let Fault::Cable { host, .. } = fault {
+            if begins {
+                self.world.cut.insert(*host)
+            } else {
+                self.world.cut.remove(host)
+            };
+        }
+    }
+
+    fn doom(&mut self, host: usize, doom: (crate::plan::Seam, How, u64, u64)) {
+        if let Some(life) = self.hosts[host].life.as_ref().map(|life| life.number) {
+            self.hosts[host].doom = Some(doom);
+            self.later(self.at + WAIT, Event::Doom { host, life });
+        }
+    }
+
+    fn ping(&mut self, host: usize) {
+        let until = self.at + WITHIN.0 * 103 / 100 + 3000;
+        let id = self.at;
+        if let Some(life) = self.hosts[host].life.as_mut() {
+            life.asked.insert(id, until);
+            let command = Command::Ping { host: "192.0.2.7".into(), count: 3, within: WITHIN };
+            self.reach(self.at, host, Input::Command { id: CommandId(id), command });
+        }
+    }
+
+    /// A host stops; it starts again after a while, or never.
+    pub fn stop(&mut self, host: usize, how: How, away: Option<u64>) {
+        self.hosts[host].doom = None;
+        let Some(life) = self.hosts[host].life.take() else { return };
+        self.story.tell(self.at, &name(host), || format!("stops: {how:?}"));
+        self.network.gone(self.at, host, how != How::Daemon && how != How::Unproved, &mut self.rng);
+        let (at, forgetful) = (self.at, self.mutation == Some(Mutation::ForgetfulDisk));
+        let before = self.hosts[host].disk.len();
+        let disk = &mut self.hosts[host].disk;
+        match how {
+            How::Daemon if forgetful => disk.forget(at, 3),
+            How::Daemon | How::Unproved | How::Power => {}
+            How::Backup => disk.restore(at),
+            How::Wipe => disk.wipe(at),
+        }
+        let disk = &self.hosts[host].disk;
+        for taken in self.world.taken.iter_mut().filter(|taken| taken.host == host) {
+            // What was sent and not noted is lost, and so is what was noted on a disk that is no more.
+            taken.lost |= (taken.life == life.number && !taken.noted) || taken.keys.iter().any(|key| disk.told(key).is_none());
+        }
+        self.story.tell(at, &name(host), || format!("keeps {} of {before} entries", disk.len()));
+        self.hosts[host].next = how;
+        self.forget();
+        if let Some(away) = away {
+            self.later(at + away, Event::Start { host });
+        }
+    }
+
+    /// What no disk knows any more never was: the next incident of that target gets the same number.
+    fn forget(&mut self) {
+        let hosts = &self.hosts;
+        let known = |incident: &str| hosts.iter().any(|host| !host.dead && host.disk.knows(incident));
+        for (incident, _) in self.world.taken.iter_mut().flat_map(|taken| &mut taken.items) {
+            if !known(incident) {
+                incident.insert_str(0, "forgotten ");
+            }
+        }
+    }
+
+    /// A host starts.
+    pub fn start(&mut self, host: usize) -> Result<(), Failure> {
+        if self.hosts[host].dead || self.hosts[host].life.is_some() {
+            return Ok(());
+        }
+        let first = self.hosts[host].lives == 0;
+        let how = self.hosts[host].next;
+        let beginning = beginning(how, first, &mut self.rng);
+        let seed = self.rng.next();
+        self.story.tell(self.at, &name(host), || format!("starts after {how:?}"));
+        if !matches!(how, How::Daemon | How::Unproved) {
+            self.hosts[host].clock.reboot(self.at);
+        }
+        let by_chain = self.options.has(Feature::ByChain);
+        let host_number = host;
+        let host = &mut self.hosts[host];
+        host.lives += 1;
+        let now = host.clock.read(self.at);
+        let mut out = Effects::default();
+        let entries = host.disk.entries(by_chain).into_iter();
+        let node = Node::restore(host.settings.clone(), seed, entries, beginning, now, &mut out);
+        host.life = Some(Life::new(host.lives, node, self.at));
+        self.network.stirred = true;
+        self.end_turn(host_number, now, out)
+    }
+
+    /// All faults end for good, and whoever does not survive is dead for good.
+    pub fn heal(&mut self) -> Result<(), Failure> {
+        self.story.tell(self.at, "-", || format!("heals for good: {:?}", self.plan.survivors));
+        self.stormy = false;
+        for host in 0..self.hosts.len() {
+            if std::mem::take(&mut self.hosts[host].paused)
+                && let Some(life) = &mut self.hosts[host].life
+            {
+                life.asked.values_mut().for_each(|until| *until = self.at + 2 * WITHIN.0);
+            }
+            if !self.plan.survivors.contains(&host) {
+                self.hosts[host].dead = true;
+                let how = [How::Daemon, How::Power][below(&mut self.rng, 2)];
+                self.stop(host, how, None);
+            }
+            self.hosts[host].doom = None;
+            self.hosts[host].disk.full = false;
+        }
+        self.network.heal(self.at);
+        self.world.remember(self.at);
+        self.world.cut.clear();
+        self.world.strays.clear();
+        self.world.unable.clear();
+        self.world.moods.clear();
+        for host in 0..self.hosts.len() {
+            let soon = self.at + self.rng.below(2000);
+            self.later(soon, Event::Start { host });
+        }
+        Ok(())
+    }
+}
