@@ -73,12 +73,12 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
         &bus,
         "nodes",
         expect![[r#"
-        NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        ber1    member  me        now     yes    1/1    -         0.1.0    -
-        fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]],
+            NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            ber1    member  me        now     yes    1/1    -         0.1.0    -
+            fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
     )
     .await;
     prints(
@@ -158,27 +158,27 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
         &bus,
         "nodes",
         expect![[r#"
-        NETWORK  NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        home     ber1    member  me        now     yes    1/1    -         0.1.0    -
-        home     fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        home     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        work     ber1    member  me        now     yes    1/1    -         0.1.0    -
-        work     fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        work     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]],
+            NETWORK  NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            home     ber1    member  me        now     yes    1/1    -         0.1.0    -
+            home     fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            home     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            work     ber1    member  me        now     yes    1/1    -         0.1.0    -
+            work     fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            work     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
     )
     .await;
     prints(
         &bus,
         "nodes --network work",
         expect![[r#"
-        NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        ber1    member  me        now     yes    1/1    -         0.1.0    -
-        fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]],
+            NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            ber1    member  me        now     yes    1/1    -         0.1.0    -
+            fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
     )
     .await;
     prints(
@@ -212,19 +212,28 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
 
 #[tokio::test]
 async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
-    let mut bus = PrivateBus::start();
+    let mut bus = PrivateBus::with_our_policy();
     prints(&bus, "status", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: The name org.peerwatch.Peerwatch1 was not provided by any .service files; is it running? (systemctl status peerwatchd)
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
         exit 3
     "#]]).await;
     prints(&bus, "watch", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: The name org.peerwatch.Peerwatch1 was not provided by any .service files; is it running? (systemctl status peerwatchd)
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
         exit 3
     "#]]).await;
     bus.kill();
     let lost = run(&bus, "nodes").await;
     assert!(lost.starts_with("peerwatchctl: cannot reach peerwatchd on the system bus: "), "{lost}");
     assert!(lost.ends_with("is it running? (systemctl status peerwatchd)\nexit 3\n"), "{lost}");
+}
+
+#[tokio::test]
+async fn who_may_not_ping_is_told_who_may() {
+    let bus = PrivateBus::with_our_policy();
+    let (_served, _rooms) = serve(&bus, vec![here().view()]).await.unwrap();
+    let said = run(&bus, "ping 192.0.2.1").await;
+    assert_eq!(said, "peerwatchctl: the bus lets only root ask for this; try it with sudo\nexit 1\n");
+    assert!(run(&bus, "status").await.starts_with("1 incident open;"));
 }
 
 #[tokio::test]
@@ -367,16 +376,16 @@ async fn watch_prints_a_line_for_each_change() {
     watch_lines(
         "watch",
         expect![[r#"
-        node laptop: dead -> alive
-        node laptop: votes
-        node laptop: linked to ber1 ([2001:db8::9]:40412)
-        target router: removed
-        incident router#2: opened: down: HTTP 503
-        incident shop#3: closed after 3m 5s
-        node ber1: cannot write its journal: no space left on device; free some
-        peerwatchctl: cannot reach peerwatchd on the system bus: it has left the bus; is it running? (systemctl status peerwatchd)
-        exit 3
-    "#]],
+            node laptop: dead -> alive
+            node laptop: takes part in votes
+            node laptop: linked to ber1 ([2001:db8::9]:40412)
+            target router: removed
+            incident router#2: opened: down: HTTP 503
+            incident shop#3: closed after 3m 5s
+            node ber1: cannot write its journal: no space left on device; free some
+            peerwatchctl: cannot reach peerwatchd on the system bus: it has left the bus; is it running? (systemctl status peerwatchd)
+            exit 3
+        "#]],
     )
     .await;
 }
@@ -385,7 +394,7 @@ async fn watch_prints_a_line_for_each_change() {
 async fn watch_prints_an_object_for_each_change() {
     watch_lines("watch --json", expect![[r#"
         {"change":"presence","from":"dead","kind":"node","name":"laptop","network":"home","text":"dead -> alive","to":"alive"}
-        {"change":"voting","from":"no","kind":"node","name":"laptop","network":"home","text":"votes","to":"yes"}
+        {"change":"voting","from":"no","kind":"node","name":"laptop","network":"home","text":"takes part in votes","to":"yes"}
         {"change":"link","from":"down","kind":"node","name":"laptop","network":"home","text":"linked to ber1 ([2001:db8::9]:40412)","to":"up"}
         {"change":"removed","from":"","kind":"target","name":"router","network":"home","text":"removed","to":""}
         {"change":"opened","from":"","kind":"incident","name":"router#2","network":"home","text":"opened: down: HTTP 503","to":"down"}

@@ -157,6 +157,10 @@ pub struct Opened {
     /// Nodes enrolled.
     #[n(6)]
     pub enrolled: u16,
+    /// Names of the channels that are to be told of it, so that it is told even if it is over before
+    /// anybody who can tell has heard of it.
+    #[n(7)]
+    pub channels: Vec<String>,
 }
 
 /// An incident closes.

@@ -22,8 +22,11 @@ pub const FRAME_ENTRIES: usize = 256;
 /// Bytes of entries in one batch read from the store for a link; well below a frame.
 pub const BATCH_BYTES: usize = 512 * 1024;
 
-/// Chains that one heads message may name: 1,000 nodes, five lanes, some old incarnations.
-pub const HEADS: usize = 16 * 1024;
+/// Chains that one heads message may name; at some 110 bytes each they fit a frame. More take several.
+pub const HEADS: usize = 8 * 1024;
+
+/// Nodes, recipients or entries that one fact names; more would not be read, and must fit an entry.
+pub const NAMED: usize = 256;
 
 /// Inputs in one turn of the loop, so that a flood cannot hold back a commit for long; wild guess.
 pub const TURN: usize = 512;
@@ -289,3 +292,13 @@ pub const WEB_LINES: usize = 64;
 
 /// Samples put aside while the database cannot be written: an hour of a hundred targets.
 pub const SAMPLES_ASIDE: usize = 12_000;
+
+/// Targets, and incidents, that the bus shows. One call returns them all, and the system bus cuts off who
+/// sends it more than 32 MiB: 10,000 targets with their rows make 26 MiB at the very most.
+pub const BUS_TARGETS: usize = 10_000;
+/// See [`BUS_TARGETS`]; nobody reads more incidents than this.
+pub const BUS_INCIDENTS: usize = 2_000;
+
+/// Rows (watchers of targets) that the bus shows together, some 500 bytes each at most: see
+/// [`BUS_TARGETS`]. Complete for 200 nodes and 200 targets; above, each target shows its share.
+pub const BUS_ROWS: usize = 40_000;

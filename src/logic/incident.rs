@@ -152,6 +152,12 @@ impl Incident {
         self.opened.keys().copied().collect()
     }
 
+    /// Whether a channel was to be told when it opened.
+    #[must_use]
+    pub fn concerns(&self, channel: &str) -> bool {
+        self.opened.values().any(|(_, fact)| fact.channels.iter().any(|name| name == channel))
+    }
+
     /// The worst that was said.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -213,7 +219,7 @@ mod tests {
     }
 
     fn open(number: u32, standing: Standing) -> Opened {
-        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3 }
+        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3, channels: vec![] }
     }
 
     fn close(number: u32, covers: Vec<EntryHash>) -> Closed {

@@ -230,12 +230,14 @@ impl Intents {
         ballot: EntryHash,
         success: bool,
         detail: String,
-        refused: Vec<String>,
-        covers: Vec<EntryHash>,
+        mut refused: Vec<String>,
+        mut covers: Vec<EntryHash>,
     ) -> Option<Done> {
         let domain = self.own.iter().find(|(_, own)| own.ballot == ballot).map(|(domain, _)| *domain)?;
         self.own.remove(&domain);
         let executing = self.ballots.get(&ballot)?.executing()?.clone();
+        refused.truncate(limits::NAMED / 4);
+        covers.truncate(limits::NAMED);
         Some(Done { ballot, keys: executing.keys, success, detail, message: executing.message, refused, covers })
     }
 
@@ -243,12 +245,6 @@ impl Intents {
     #[must_use]
     pub fn receipt(&self, key: &IntentKey) -> Option<&Receipt> {
         self.receipts.get(key)
-    }
-
-    /// Whether anybody has proposed a key that is not settled.
-    #[must_use]
-    pub fn is_contested(&self, key: &IntentKey) -> bool {
-        self.contested.contains_key(key)
     }
 
     /// Who acts for a key or asks for votes on it, and whether it acts already.
@@ -404,7 +400,12 @@ impl Intents {
                     return None;
                 }
                 let message = self.begun(&keys).map_or_else(|| (electorate.message)(&keys), |executing| executing.message.clone());
-                Some(Step::Write(Fact::Executing(Executing { ballot: hash, keys, message, absent: electorate.silent.clone() })))
+                Some(Step::Write(Fact::Executing(Executing {
+                    ballot: hash,
+                    keys,
+                    message,
+                    absent: electorate.silent.iter().take(limits::NAMED).copied().collect(),
+                })))
             }
         }
     }

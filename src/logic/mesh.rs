@@ -178,7 +178,7 @@ impl Mesh {
         if *digest == (known.digest)() {
             link.learn(&heads, true);
         } else {
-            out.then(Effect::Send { link: id, message: Message::Heads(Heads { complete: true, heads }) });
+            say_all(id, &heads, out);
         }
     }
 
@@ -201,7 +201,7 @@ impl Mesh {
 
     /// Tells a peer that it skipped something.
     pub fn gap(&mut self, id: LinkId, known: &Known, out: &mut Effects) {
-        out.then(Effect::Send { link: id, message: Message::Heads(Heads { complete: true, heads: (known.heads)() }) });
+        say_all(id, &(known.heads)(), out);
     }
 
     /// The socket has taken the last batch.
@@ -225,9 +225,10 @@ impl Mesh {
 
     /// Tells peers what was stored in this turn, and asks for what each lacks to be sent.
     pub fn pump(&mut self, now: Now, changed: &[Head], known: &Known, out: &mut Effects) {
+        let mut all = None;
         for (id, link) in &mut self.links {
-            if !changed.is_empty() {
-                let heads = Heads { complete: false, heads: changed.to_vec() };
+            for heads in changed.chunks(limits::HEADS) {
+                let heads = Heads { complete: false, heads: heads.to_vec() };
                 out.then(Effect::Send { link: *id, message: Message::Heads(heads) });
             }
             if link.digest_due <= now.mono {
@@ -238,7 +239,7 @@ impl Mesh {
                 continue;
             }
             let Some(cursors) = &mut link.cursors else { continue };
-            let stretches = lacking(&(known.heads)(), cursors);
+            let stretches = lacking(all.get_or_insert_with(|| (known.heads)()), cursors);
             if stretches.is_empty() {
                 link.pumped = known.version;
             } else {
@@ -314,6 +315,15 @@ impl Link {
                 raise(cursors, head.chain, head.sequence);
             }
         }
+    }
+}
+
+/// Says all heads, in as many messages as they need.
+fn say_all(link: LinkId, heads: &[Head], out: &mut Effects) {
+    let (first, rest) = heads.split_at(heads.len().min(limits::HEADS));
+    out.then(Effect::Send { link, message: Message::Heads(Heads { complete: true, heads: first.to_vec() }) });
+    for heads in rest.chunks(limits::HEADS) {
+        out.then(Effect::Send { link, message: Message::Heads(Heads { complete: false, heads: heads.to_vec() }) });
     }
 }
 

@@ -41,6 +41,17 @@ fn judgement(watcher: &WatcherView) -> (&str, Verdict, Option<Wall>, bool, &str)
     (&watcher.node, watcher.verdict, watcher.since, watcher.counted, &watcher.detail)
 }
 
+/// The watchers that there is room for, in their order; where they are too many, those that call it
+/// bad first.
+fn shown(value: &TargetView, rows: usize) -> Vec<&WatcherView> {
+    let mut watchers: Vec<_> = value.watchers.iter().collect();
+    if rows < watchers.len() {
+        watchers.sort_by_key(|watcher| !matches!(watcher.verdict, Verdict::Degraded | Verdict::Down));
+        watchers.truncate(rows);
+    }
+    watchers
+}
+
 #[interface(name = "org.peerwatch.Peerwatch1.Target", introspection_docs = false)]
 impl Target {
     #[zbus(property(emits_changed_signal = "const"))]
@@ -109,7 +120,7 @@ impl Target {
             let known = Known::default().with("Verdict", watcher.verdict.word()).maybe("SinceUSec", watcher.since.map(moment));
             (text(&watcher.node), known.with("Counted", watcher.counted).text("Detail", &watcher.detail).traits())
         };
-        self.0.now().watchers.iter().map(row).collect()
+        shown(&self.0.now(), self.0.rows()).into_iter().map(row).collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -118,7 +129,7 @@ impl Target {
             let known = Known::default().time("TimeUSec", watcher.time).maybe("Loss", watcher.loss.map(f64::from));
             (text(&watcher.node), known.maybe("LastGoodUSec", watcher.last_good.map(moment)).traits())
         };
-        self.0.now().watchers.iter().map(row).collect()
+        shown(&self.0.now(), self.0.rows()).into_iter().map(row).collect()
     }
 
     #[zbus(property)]

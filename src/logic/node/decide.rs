@@ -14,11 +14,11 @@ use crate::base::target::{Expected, Quorum, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
-use crate::logic::incident::Act;
+use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::node::Node;
 use crate::logic::notice::letter::{self, Item, Row, Topic};
-use crate::logic::notice::{self, Case, Notice, Word};
+use crate::logic::notice::{self, Case, Notice};
 use crate::logic::standing::{self, Tally};
 
 impl Node {
@@ -87,11 +87,12 @@ impl Node {
         let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
         let opened = Opened {
             standing,
-            votes: votes.iter().map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
+            votes: votes.iter().take(limits::NAMED).map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
             since: since.unwrap_or(now.wall.0),
             reason,
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
+            channels: self.settings.network.channels.iter().map(|channel| channel.name.clone()).collect(),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
@@ -157,24 +158,21 @@ impl Node {
     fn find_wanted(&mut self, now: Now) {
         let network = self.settings.network.network;
         let intents = &self.intents;
-        let word = |key: &IntentKey| {
-            if intents.receipt(key).is_some() {
-                Word::Told
-            } else if intents.is_contested(key) || 0 < intents.failures(key) {
-                Word::Begun
-            } else {
-                Word::Nothing
-            }
-        };
+        let told = |key: &IntentKey| intents.receipt(key).is_some();
         self.wanted.clear();
         for channel in &self.settings.network.channels {
-            let cases = self.incidents.all().map(|(id, incident)| (id, Case { open: incident.is_open(), standing: incident.standing() }));
-            let wanted = self.notices.wanted(now.mono, network, channel, cases, word);
+            let case = |incident: &Incident| Case {
+                open: incident.is_open(),
+                standing: incident.standing(),
+                concerns: incident.concerns(&channel.name),
+            };
+            let cases = self.incidents.all().map(|(id, incident)| (id, case(incident)));
+            let wanted = self.notices.wanted(now.mono, network, channel, cases, told);
             if !wanted.is_empty() {
                 self.wanted.insert(channel.name.clone(), wanted);
             }
         }
-        self.notices.settle(|key| intents.receipt(key).is_some());
+        self.notices.settle(told);
     }
 
     fn wanted_actions(&self) -> Vec<Wanted> {
