@@ -201,7 +201,7 @@ impl Node {
             schedule: Schedule::default(),
             verdicts: Verdicts::default(),
             notices: Notices::default(),
-            requests: Requests::default(),
+            requests: Requests::new(now.mono),
             rollups: Rollups::default(),
             targets: BTreeMap::new(),
             order: Vec::new(),
@@ -214,7 +214,8 @@ impl Node {
             alone_since: Some(now.mono),
             isolated: false,
             beat_due: now.mono,
-            beats: 0,
+            // The incarnation may go on, and so must the counter: more milliseconds than heartbeats have passed.
+            beats: now.mono.0,
             outlived: false,
             opening: None,
             ended: false,
@@ -290,6 +291,12 @@ impl Node {
         self.moved.clear();
         self.unsaid = Unsaid::Everything;
         self.changed = true;
+    }
+
+    /// Why this node writes nothing at the moment.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// The fault is believed to be over: the next turn writes again.

@@ -3,7 +3,7 @@
 //! Looks are spread over the first interval, then keep their pace; while a change is unconfirmed the
 //! pace doubles. At most one look at a target is under way. What a look shows is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::id::TargetId;
 use crate::base::outcome::Order;
@@ -31,7 +31,8 @@ struct Due {
 impl Schedule {
     /// Watches exactly these targets. Those already watched keep their pace.
     pub fn watch(&mut self, now: Now, targets: &[&Target], rng: &mut Rng) {
-        self.due.retain(|id, _| targets.iter().any(|target| target.id == *id));
+        let wanted: BTreeSet<&TargetId> = targets.iter().map(|target| &target.id).collect();
+        self.due.retain(|id, _| wanted.contains(id));
         // Few targets need little spreading; many are spread over a whole interval.
         let crowd = Span(20 * targets.len() as u64);
         for target in targets {
