@@ -179,6 +179,21 @@ async fn a_key_that_is_shown_and_not_proved_is_nobodys() {
 }
 
 #[tokio::test]
+async fn a_host_that_names_no_network_is_left() {
+    let mut config = tls::server(&identity(1, &[2]));
+    config.alpn_protocols.clear();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let own = identity(2, &[1]);
+    let accept = async {
+        let stream = listener.accept().await.unwrap().0;
+        tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+    };
+    let (fault, ()) = tokio::join!(async { dial(&own, key(1).node(), &address, &Timing::default()).await.unwrap_err() }, accept);
+    assert!(fault.to_string().contains("not in this network"), "{fault}");
+}
+
+#[tokio::test]
 async fn two_hosts_with_one_key_are_told_so() {
     let mut host = host(Timing::default()).await;
     let own = identity(1, &[1]);
