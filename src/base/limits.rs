@@ -70,7 +70,7 @@ pub const BODY: usize = 1024 * 1024;
 /// Bytes that a TCP probe reads in search of what it expects.
 pub const BANNER: usize = 16 * 1024;
 
-/// Connections not yet authenticated, together and from one address.
+/// Connections not yet authenticated, together; and from one address once half of them are taken.
 pub const HANDSHAKES: usize = 64;
 /// See [`HANDSHAKES`].
 pub const HANDSHAKES_PER_ADDRESS: usize = 8;

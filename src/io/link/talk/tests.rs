@@ -331,6 +331,31 @@ async fn a_peer_that_talks_on_after_a_goodbye_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_goodbye_counts_even_if_writing_fails_first() {
+    // Which of both is noticed first is left to chance, so often.
+    for _ in 0..30 {
+        let (node, mut raw) = greeted(64).await;
+        node.out.send(Outgoing::Batch(vec![entries_frame([entry(1).bytes()].into_iter())])).await.unwrap();
+        settle().await;
+        raw.send(&Message::Goodbye("stopping".into())).await;
+        drop(raw);
+        assert_eq!(node.down().await, "the peer closed: stopping");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gives_batches_faster_than_they_leave_has_to_wait() {
+    let (node, _raw) = greeted(64).await;
+    let batch = || Outgoing::Batch(vec![entries_frame([entry(1).bytes()].into_iter()); 10]);
+    let mut given = 0;
+    while tokio::time::timeout(Duration::from_millis(1), node.out.send(batch())).await.is_ok() {
+        given += 1;
+        assert!(given < 100);
+    }
+    assert!(10 < given);
+}
+
+#[tokio::test(start_paused = true)]
 async fn letting_go_of_the_channel_closes() {
     let (mut one, two) = pair(64).await;
     drop(std::mem::replace(&mut one.out, mpsc::channel(1).0));
