@@ -146,7 +146,7 @@ pub const TURN_OF_WITNESS: Span = Span(1500);
 pub const COMMANDS: usize = 64;
 
 /// Ping requests remembered, so that none is answered or forwarded twice.
-pub const REQUESTS: usize = 1024;
+pub const REQUESTS: usize = 16 * 1024;
 
 /// Longest time a ping request may ask nodes to take.
 pub const REQUEST_TIME: Span = Span::secs(60);
@@ -302,3 +302,9 @@ pub const BUS_INCIDENTS: usize = 2_000;
 /// Rows (watchers of targets) that the bus shows together, some 500 bytes each at most: see
 /// [`BUS_TARGETS`]. Complete for 200 nodes and 200 targets; above, each target shows its share.
 pub const BUS_ROWS: usize = 40_000;
+
+/// Bytes of a host's name in a question: what the domain name system allows.
+pub const HOST: usize = 253;
+
+/// Incidents of one target that are over and still to be told, as after days without a mail server; older ones are let go.
+pub const UNTOLD: usize = 8;

@@ -128,6 +128,14 @@ impl Incidents {
         })
     }
 
+    /// The last incidents of each target, so many at most, and all that are open.
+    pub fn recent(&self, most: usize) -> impl Iterator<Item = (IncidentId, &Incident)> {
+        self.targets.iter().flat_map(move |(target, numbers)| {
+            let newest = numbers.iter().rev().enumerate().filter(move |(age, (_, incident))| *age < most || incident.is_open());
+            newest.map(|(_, (number, incident))| (IncidentId { target: target.clone(), number: *number }, incident))
+        })
+    }
+
     fn next(&self, target: &TargetId) -> IncidentId {
         let last = self.targets.get(target).and_then(|numbers| numbers.keys().next_back()).copied().unwrap_or(0);
         IncidentId { target: target.clone(), number: last.saturating_add(1) }

@@ -108,12 +108,16 @@ pub struct Electorate<'a> {
     pub announced: bool,
     /// Members enrolled, this node included.
     pub enrolled: usize,
+    /// Those of them that are expected to be there always: a majority is of these.
+    pub steady: BTreeSet<NodeId>,
     /// For how long this node has seen no other member alive; none while it sees one.
     pub alone: Option<Span>,
     /// More than half of the enrolled members must grant.
     pub majority: bool,
     /// Whether a node is given up and its links are read to the end.
     pub dead: &'a dyn Fn(&NodeId) -> bool,
+    /// Whether a node says that it does not vote, or has been silent for long: it will not act on an old ballot.
+    pub idle: &'a dyn Fn(&NodeId) -> bool,
     /// Whether a linked node has stored this entry: any will do, also one that must not vote.
     pub held: &'a dyn Fn(&ChainId, u64) -> bool,
     /// The rendezvous hash of a node in a domain.
@@ -176,6 +180,8 @@ impl Intents {
     /// Takes a vote or receipt of anybody.
     pub fn fold(&mut self, now: Mono, source: Source, fact: &Fact) {
         match fact {
+            // More than fit a grant is nobody's honest proposal.
+            Fact::Propose(propose) if limits::GROUP < propose.keys.len() => {}
             Fact::Propose(propose) => {
                 self.ballots.entry(source.entry).or_default().proposal = Some((source.author, propose.clone()));
                 for key in propose.keys.iter().filter(|key| !self.receipts.contains_key(key)) {
@@ -361,10 +367,14 @@ impl Intents {
             // At most once everywhere: only the candidate or an operator releases a grant.
             return;
         }
+        let settled =
+            |ballot: &Ballot| ballot.proposal.as_ref().is_some_and(|(by, _)| ballot.yielded.contains(by) || ballot.done.contains(by));
+        let ballots = &self.ballots;
+        self.bound.retain(|hash, _| !ballots.get(hash).is_some_and(settled));
         let over = self.lease + self.lease / 50 + Span::secs(1);
         let dead = |hash: &EntryHash| {
             let candidate = self.ballots.get(hash).and_then(|ballot| ballot.proposal.as_ref()).map(|(candidate, _)| *candidate);
-            candidate.is_some_and(|candidate| candidate != self.me && (electorate.dead)(&candidate))
+            candidate.is_some_and(|candidate| candidate != self.me && ((electorate.dead)(&candidate) || (electorate.idle)(&candidate)))
         };
         let released: Vec<EntryHash> =
             self.bound.iter().filter(|(hash, since)| over <= now.since(**since) && dead(hash)).map(|(hash, _)| *hash).collect();
@@ -418,7 +428,8 @@ impl Intents {
                 }
                 let granted = |voter: &NodeId| ballot.grants.get(voter).is_some_and(|granted| keys.iter().all(|key| granted.contains(key)));
                 let all = electorate.voters.iter().all(granted) && granted(&self.me);
-                let enough = !electorate.majority || electorate.enrolled < 2 * ballot.grants.keys().filter(|voter| granted(voter)).count();
+                let steady = ballot.grants.keys().filter(|voter| granted(voter) && electorate.steady.contains(voter)).count();
+                let enough = !electorate.majority || electorate.steady.len() < 2 * steady;
                 let settled = electorate.alone.is_none_or(|alone| electorate.enrolled == 1 || self.lease <= alone);
                 if !(all && enough && settled && electorate.announced) {
                     return None;

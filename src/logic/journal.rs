@@ -102,6 +102,12 @@ impl Journal {
         self.heads.values()
     }
 
+    /// The head of one chain, if any of it is known.
+    #[must_use]
+    pub fn get(&self, chain: &ChainId) -> Option<&Head> {
+        self.heads.get(chain)
+    }
+
     /// How far one chain is known; zero when it is not.
     #[must_use]
     pub fn head(&self, chain: &ChainId) -> u64 {

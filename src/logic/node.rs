@@ -109,6 +109,10 @@ pub struct Node {
     fault: Option<String>,
     /// Since when this node says that it votes.
     voting_since: Option<Mono>,
+    /// Whether everybody has had time to hear that this node votes.
+    announced: bool,
+    /// The version of the journal that `wanted` follows from.
+    wanted_of: Option<u64>,
     /// When votes that hang on the mere passing of time are looked at again.
     nudge: Option<Mono>,
     alone_since: Option<Mono>,
@@ -210,6 +214,8 @@ impl Node {
             mute_until: now.mono,
             fault: None,
             voting_since: None,
+            announced: false,
+            wanted_of: None,
             nudge: None,
             alone_since: Some(now.mono),
             isolated: false,
@@ -349,6 +355,7 @@ impl Node {
         self.verdicts.retain(|id| self.targets.contains_key(id));
         self.tallies.retain(|id, _| self.targets.contains_key(id));
         self.shown.clear();
+        self.wanted_of = None;
         self.dirty = self.order.iter().cloned().collect();
         let roster = network.roster.clone();
         self.liveness.roster(now, roster.iter().map(|member| member.node).filter(|node| *node != self.me));
@@ -375,13 +382,22 @@ impl Node {
         let dead = self.dead();
         let me = self.me;
         let votes = self.settings.network.member(&me).is_some_and(|member| member.role.votes());
+        let watches = |target: &Target, gone: &BTreeSet<NodeId>| standing::watchers(target, &members, gone).contains(&me);
         let mine = |target: &&Target| {
-            !matches!(target.probe, Probe::Node(_))
-                && votes
-                && (target.reference || standing::watchers(target, &members, &dead).contains(&me))
+            // The unable go on looking, so that they can recover; whoever stands in for them looks as well.
+            let wanted = || watches(target, &dead) || watches(target, &self.gone(target, &dead));
+            !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
         };
         let targets: Vec<&Target> = self.targets.values().filter(mine).collect();
         self.schedule.watch(now, &targets, &mut self.rng);
+        // A verdict that nobody keeps up says nothing: it must not count when this node is asked again.
+        let idle = |target: &&Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
+        let idle: Vec<TargetId> = self.targets.values().filter(idle).map(|target| target.id.clone()).collect();
+        for id in idle {
+            if self.verdicts.bench(&id).is_some() && self.verdicts.decree(now.wall, &id, Verdict::Unknown, "not watched from here") {
+                self.unsaid.verdict(&id);
+            }
+        }
     }
 
     fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {
@@ -430,6 +446,11 @@ impl Node {
     fn settle(&mut self, now: Now, out: &mut Effects) {
         self.judge_lives(now, out);
         self.judge_isolation(out);
+        let announced = self.has_announced(now);
+        if announced != self.announced {
+            self.announced = announced;
+            self.dirty = self.order.iter().cloned().collect();
+        }
         if self.fault.is_none() {
             self.open_life(now, out);
             if self.outlived {
@@ -590,6 +611,16 @@ impl Node {
     fn members(&self) -> Vec<(NodeId, Expected)> {
         let voters = self.settings.network.roster.iter().filter(|member| member.role.votes());
         voters.map(|member| (member.node, member.expected)).collect()
+    }
+
+    /// Who does not watch a target: the dead and, where others stand in for them, the unable.
+    fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let mut gone = dead.clone();
+        if matches!(target.watchers, Watchers::Count(_)) {
+            let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
+            gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
+        }
+        gone
     }
 
     fn dead(&self) -> BTreeSet<NodeId> {

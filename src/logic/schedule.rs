@@ -74,6 +74,12 @@ impl Schedule {
         orders
     }
 
+    /// Whether this node looks at a target.
+    #[must_use]
+    pub fn watches(&self, target: &TargetId) -> bool {
+        self.due.contains_key(target)
+    }
+
     /// A number for a look that is not scheduled here.
     pub const fn number(&mut self) -> u64 {
         self.next_id += 1;

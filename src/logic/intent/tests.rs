@@ -60,6 +60,8 @@ impl Story {
                 voting: true,
                 announced: self.announced,
                 enrolled: self.nodes.len(),
+                steady: (0..self.nodes.len()).map(node).collect(),
+                idle: &|_| false,
                 alone: self.alone.filter(|_| voters.is_empty()),
                 majority: false,
                 dead: &|node| dead.contains(node),

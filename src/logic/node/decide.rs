@@ -9,7 +9,7 @@ use crate::base::limits;
 use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::outcome::{Standing, Verdict};
-use crate::base::settings::{Channel, Split};
+use crate::base::settings::{Channel, Phase, Split};
 use crate::base::target::{Expected, Quorum, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
@@ -42,7 +42,8 @@ impl Node {
             self.tallies.insert(id.clone(), (tally, since));
             self.stale.insert(id.clone());
             self.changed = true;
-            if told && self.votes_on_targets() {
+            // Who has only begun may not have heard all that was said: it leaves the word to others.
+            if told && self.announced {
                 let turn = self.turn_of_witness(&id, &counted);
                 match self.incidents.consider(now, &id, standing, turn) {
                     Some(Act::Open(incident)) => self.open(now, incident, standing, &counted, out),
@@ -55,15 +56,14 @@ impl Node {
         }
     }
 
-    fn votes_on_targets(&self) -> bool {
-        self.settings.network.member(&self.me).is_some_and(|member| member.role.votes())
+    /// Whether incidents of a target are anything to tell: it is defined, and expected to be there.
+    pub(super) fn tells_of(&self, target: &TargetId) -> bool {
+        tells(self.targets.get(target))
     }
 
     /// The watchers of a target that count now: alive as far as is known, and not isolated.
     pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
-        let mut gone = self.dead();
-        let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
-        gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
+        let gone = self.gone(target, &self.dead());
         let watchers = standing::watchers(target, &self.members(), &gone);
         let counts = |node: &NodeId| {
             if *node == self.me {
@@ -97,11 +97,17 @@ impl Node {
             reason,
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
-            channels: self.settings.network.channels.iter().map(|channel| channel.name.clone()).collect(),
+            channels: self.concerned(standing),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
         self.announce(&entry, out);
+    }
+
+    /// Channels that are told of such a standing.
+    fn concerned(&self, standing: Standing) -> Vec<String> {
+        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing));
+        self.settings.network.channels.iter().filter(wants).map(|channel| channel.name.clone()).collect()
     }
 
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
@@ -161,8 +167,14 @@ impl Node {
     }
 
     fn find_wanted(&mut self, now: Now) {
+        // It follows from the journal and the settings alone.
+        let version = Some(self.journal.version());
+        if self.wanted_of == version {
+            return;
+        }
+        self.wanted_of = version;
         let network = self.settings.network.network;
-        let intents = &self.intents;
+        let (intents, targets) = (&self.intents, &self.targets);
         let told = |key: &IntentKey| intents.receipt(key).is_some();
         self.wanted.clear();
         for channel in &self.settings.network.channels {
@@ -171,7 +183,8 @@ impl Node {
                 standing: incident.standing(),
                 concerns: incident.concerns(&channel.name),
             };
-            let cases = self.incidents.all().map(|(id, incident)| (id, case(incident)));
+            let known = self.incidents.recent(limits::UNTOLD).filter(|(id, _)| tells(targets.get(&id.target)));
+            let cases = known.map(|(id, incident)| (id, case(incident)));
             let wanted = self.notices.wanted(now.mono, network, channel, cases, told);
             if !wanted.is_empty() {
                 self.wanted.insert(channel.name.clone(), wanted);
@@ -212,6 +225,7 @@ impl Node {
 
     fn with_electorate<R>(&mut self, now: Now, f: impl FnOnce(&mut crate::logic::intent::Intents, &Electorate) -> R) -> R {
         let (mut voters, mut silent) = (Vec::new(), Vec::new());
+        let patience = self.voter_silence();
         let members: Vec<NodeId> = self.members().into_iter().map(|(node, _)| node).collect();
         for node in members.iter().filter(|node| **node != self.me) {
             let Some(life) = self.liveness.life(node) else { continue };
@@ -219,25 +233,28 @@ impl Node {
             match life.presence {
                 Presence::Dead | Presence::Me => {}
                 // Not heard since this daemon started: it may be alive, so it is awaited for a while.
-                Presence::Unheard if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Unheard if silence <= patience => voters.push(*node),
                 Presence::Unheard => {}
                 Presence::Alive | Presence::Suspect if !life.voting => {}
-                Presence::Alive | Presence::Suspect if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Alive | Presence::Suspect if silence <= patience => voters.push(*node),
                 Presence::Alive | Presence::Suspect => silent.push(*node),
             }
         }
         let dead: BTreeSet<NodeId> = self.dead();
+        let idle = |node: &NodeId| self.liveness.life(node).is_none_or(|life| !life.voting || patience < now.mono.since(life.at));
         let network = self.settings.network.network;
         let mesh = &self.mesh;
         let electorate = Electorate {
             voters,
             silent,
             voting: self.votes(now),
-            announced: self.has_announced(now),
+            announced: self.announced,
             enrolled: members.len(),
+            steady: self.members().into_iter().filter(|(_, expected)| *expected == Expected::Always).map(|(node, _)| node).collect(),
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
             dead: &|node| dead.contains(node),
+            idle: &idle,
             held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| standing::rendezvous(&domain.0, node),
             message: &|keys| notice::message_of(network, keys),
@@ -287,7 +304,7 @@ impl Node {
             None => (opened.votes.len(), opened.votes.len()),
         };
         let network = self.settings.network.network;
-        let phases = [crate::base::settings::Phase::Degraded, crate::base::settings::Phase::Down];
+        let phases = [Phase::Degraded, Phase::Down];
         let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
             let key = notice::key_of(network, &channel.name, &notice.incident, phase);
             self.intents.receipt(&key).map(|receipt| receipt.message.clone())
@@ -348,6 +365,11 @@ impl Node {
         }
     }
 
+    /// Voters silent for longer are not awaited: never less than a few heartbeats of a large network.
+    fn voter_silence(&self) -> Span {
+        limits::VOTER_SILENCE.max(crate::logic::liveness::heartbeat_every(self.settings.network.roster.len()) * 3)
+    }
+
     /// Nodes seen alive, this one included.
     pub(super) fn seen(&self) -> usize {
         1 + self.liveness.all().filter(|(_, life)| matches!(life.presence, Presence::Alive | Presence::Suspect)).count()
@@ -357,6 +379,10 @@ impl Node {
     pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
         self.tallies.get(target).cloned().unwrap_or_default()
     }
+}
+
+fn tells(target: Option<&Target>) -> bool {
+    target.is_some_and(|target| target.expected == Expected::Always && !target.reference)
 }
 
 /// What confirms an incident of this target, for people.

@@ -141,7 +141,8 @@ impl Node {
         let closing = incident.closing();
         let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(channel, &id));
         Some(IncidentView {
-            open: incident.is_open(),
+            // What is no longer defined is nothing that anybody could mend.
+            open: incident.is_open() && self.tells_of(&id.target),
             standing: opened.standing,
             since: Wall(opened.since),
             opened: said.wall,

@@ -34,6 +34,7 @@ impl Node {
         }
         self.dirty = self.order.iter().cloned().collect();
         self.shown.clear();
+        self.wanted_of = None;
     }
 
     /// Takes what one entry says. Nothing that an observer or a stranger writes is believed.
@@ -44,7 +45,9 @@ impl Node {
             return;
         }
         let said = Said { lamport: header.lamport, author, wall: header.wall };
-        for fact in entry.facts.iter() {
+        // A fact in a lane where it does not belong has no place in the order of its kind.
+        let at_home = |fact: &&Fact| fact.lane().is_none_or(|lane| lane == header.chain.lane) || matches!(fact, Fact::Rollup(_));
+        for fact in entry.facts.iter().filter(at_home) {
             match fact {
                 Fact::Open(_) => {
                     self.standings.open(author, incarnation);

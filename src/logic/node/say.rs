@@ -20,7 +20,8 @@ impl Node {
             let Some(bench) = self.verdicts.bench(&id) else { continue };
             let said = self.standings.said(&id, &self.me);
             let same = said.is_some_and(|judged| judged.verdict == bench.verdict && judged.since == bench.since.0);
-            if !same && bench.verdict != Verdict::Unknown {
+            // Not to know yet is nothing to say; not to know any more is.
+            if !same && (bench.verdict != Verdict::Unknown || said.is_some()) {
                 self.journal.write(Fact::Judged(bench.fact(&id)));
             }
         }
