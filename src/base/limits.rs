@@ -307,4 +307,4 @@ pub const BUS_ROWS: usize = 40_000;
 pub const HOST: usize = 253;
 
 /// Incidents of one target that are over and still to be told, as after days without a mail server; older ones are let go.
-pub const UNTOLD: usize = 8;
+pub const UNTOLD: usize = 32;

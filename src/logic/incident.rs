@@ -121,18 +121,16 @@ impl Incidents {
         self.targets.get(&id.target)?.get(&id.number)
     }
 
+    /// How many incidents of its target came after this one.
+    #[must_use]
+    pub fn later(&self, id: &IncidentId) -> usize {
+        self.targets.get(&id.target).map_or(0, |numbers| numbers.range(id.number..).skip(1).count())
+    }
+
     /// All incidents.
     pub fn all(&self) -> impl Iterator<Item = (IncidentId, &Incident)> {
         self.targets.iter().flat_map(|(target, numbers)| {
             numbers.iter().map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
-        })
-    }
-
-    /// The last incidents of each target, so many at most, and all that are open.
-    pub fn recent(&self, most: usize) -> impl Iterator<Item = (IncidentId, &Incident)> {
-        self.targets.iter().flat_map(move |(target, numbers)| {
-            let newest = numbers.iter().rev().enumerate().filter(move |(age, (_, incident))| *age < most || incident.is_open());
-            newest.map(|(_, (number, incident))| (IncidentId { target: target.clone(), number: *number }, incident))
         })
     }
 

@@ -178,13 +178,17 @@ impl Node {
         let told = |key: &IntentKey| intents.receipt(key).is_some();
         self.wanted.clear();
         for channel in &self.settings.network.channels {
-            let case = |incident: &Incident| Case {
+            let incidents = &self.incidents;
+            let case = |id: &IncidentId, incident: &Incident| Case {
                 open: incident.is_open(),
                 standing: incident.standing(),
-                concerns: incident.concerns(&channel.name),
+                concerns: incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
             };
-            let known = self.incidents.recent(limits::UNTOLD).filter(|(id, _)| tells(targets.get(&id.target)));
-            let cases = known.map(|(id, incident)| (id, case(incident)));
+            let known = incidents.all().filter(|(id, _)| tells(targets.get(&id.target)));
+            let cases = known.map(|(id, incident)| {
+                let case = case(&id, incident);
+                (id, case)
+            });
             let wanted = self.notices.wanted(now.mono, network, channel, cases, told);
             if !wanted.is_empty() {
                 self.wanted.insert(channel.name.clone(), wanted);
