@@ -23,6 +23,7 @@ pub struct Mesh {
     links: BTreeMap<LinkId, Link>,
     dials: BTreeMap<NodeId, Dial>,
     gone: BTreeMap<NodeId, (Wall, String)>,
+    level: bool,
 }
 
 /// One link.
@@ -71,7 +72,7 @@ impl Mesh {
     /// A node without links that dials the members with addresses.
     #[must_use]
     pub fn new(me: NodeId) -> Self {
-        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new() }
+        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), level: false }
     }
 
     /// The roster changed: dials whom it names, closes links to whom it does not.
@@ -226,6 +227,12 @@ impl Mesh {
     /// Tells peers what was stored in this turn, and asks for what each lacks to be sent.
     pub fn pump(&mut self, now: Now, changed: &[Head], known: &Known, out: &mut Effects) {
         let mut all = None;
+        if !self.level {
+            let heads: &Vec<Head> = all.get_or_insert_with(|| (known.heads)());
+            let ours: BTreeMap<ChainId, u64> = heads.iter().map(|head| (head.chain, head.sequence)).collect();
+            let has = |(chain, sequence): (&ChainId, &u64)| ours.get(chain).is_some_and(|ours| sequence <= ours);
+            self.level = self.links.values().any(|link| link.cursors.is_some() && link.stored.iter().all(has));
+        }
         for (id, link) in &mut self.links {
             for heads in changed.chunks(limits::HEADS) {
                 let heads = Heads { complete: false, heads: heads.to_vec() };
@@ -287,6 +294,12 @@ impl Mesh {
     #[must_use]
     pub fn link_to(&self, peer: &NodeId) -> Option<&Link> {
         self.links.values().find(|link| link.peer == *peer)
+    }
+
+    /// Whether this node has had everything that some peer has, at some moment since it started.
+    #[must_use]
+    pub const fn is_level(&self) -> bool {
+        self.level
     }
 
     /// When and why the last link to a peer went, if there is none now.

@@ -104,6 +104,7 @@ pub struct Node {
     errands: BTreeMap<EntryHash, Sent>,
     /// What is wanted now, by channel.
     wanted: BTreeMap<String, Vec<(IntentKey, Mono, Notice)>>,
+    started: Mono,
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
@@ -211,6 +212,7 @@ impl Node {
             order: Vec::new(),
             errands: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            started: now.mono,
             mute_until: now.mono,
             fault: None,
             voting_since: None,
@@ -446,11 +448,8 @@ impl Node {
     fn settle(&mut self, now: Now, out: &mut Effects) {
         self.judge_lives(now, out);
         self.judge_isolation(out);
-        let announced = self.has_announced(now);
-        if announced != self.announced {
-            self.announced = announced;
-            self.dirty = self.order.iter().cloned().collect();
-        }
+        self.announced = self.has_announced(now);
+        let level = self.mesh.is_level();
         if self.fault.is_none() {
             self.open_life(now, out);
             if self.outlived {
@@ -474,6 +473,9 @@ impl Node {
         self.mesh.dial(now, out);
         let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
         self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));
+        if level != self.mesh.is_level() {
+            self.dirty = self.order.iter().cloned().collect();
+        }
         self.ended = true;
     }
 

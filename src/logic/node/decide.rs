@@ -43,7 +43,7 @@ impl Node {
             self.stale.insert(id.clone());
             self.changed = true;
             // Who has only begun may not have heard all that was said: it leaves the word to others.
-            if told && self.announced {
+            if told && self.is_level(now) {
                 let turn = self.turn_of_witness(&id, &counted);
                 match self.incidents.consider(now, &id, standing, turn) {
                     Some(Act::Open(incident)) => self.open(now, incident, standing, &counted, out),
@@ -54,6 +54,13 @@ impl Node {
                 self.incidents.withdraw(&id);
             }
         }
+    }
+
+    /// Whether this node votes and has heard what was said before it started, or has waited for it in vain.
+    fn is_level(&self, now: Now) -> bool {
+        let alone = self.settings.network.roster.len() == 1;
+        let votes = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
+        votes && (alone || self.mesh.is_level() || limits::DEAD_LEAST <= now.mono.since(self.started))
     }
 
     /// Whether incidents of a target are anything to tell: it is defined, and expected to be there.
