@@ -129,6 +129,9 @@ pub struct Heartbeat {
     /// Whether it is cut off from everything it should reach.
     #[n(4)]
     pub isolated: bool,
+    /// How far its own state lane is written: what it said before does not count where this is not read yet.
+    #[n(5)]
+    pub said: u64,
 }
 
 /// A question to all nodes.
@@ -391,7 +394,7 @@ mod tests {
         let incarnation = Incarnation { opened: 1, nonce: [2; 16] };
         let chain = ChainId { author: key.node(), incarnation, lane: crate::base::id::Lane::State };
         let head = Head { chain, sequence: 3, hash: EntryHash([4; 32]), base: 0 };
-        let heartbeat = Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false };
+        let heartbeat = Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false, said: 9 };
         let ask = Ask { author: key.node(), incarnation, number: 1, within: 5000, host: "192.0.2.1".into(), count: 3 };
         let answer = Answer {
             author: key.node(),

@@ -58,6 +58,17 @@ impl Incidents {
         incident.seen = incident.seen.or(now);
     }
 
+    /// Everything was folded anew in the same run of the daemon: when `before` knew of each first still holds.
+    pub fn resume(&mut self, before: Self) {
+        for (target, numbers) in before.targets {
+            for (number, known) in numbers {
+                if let Some(incident) = self.targets.get_mut(&target).and_then(|numbers| numbers.get_mut(&number)) {
+                    incident.seen = known.seen.or(incident.seen);
+                }
+            }
+        }
+    }
+
     /// Takes a `Closed` fact.
     pub fn closed(&mut self, entry: EntryHash, said: Said, fact: &Closed) {
         let incident = self.incident(&fact.incident);

@@ -73,6 +73,11 @@ impl Journal {
         self.incarnation = Incarnation { opened: self.lamport + 1, nonce };
     }
 
+    /// A life was seen of which no entry may be left: the next one opens above it.
+    pub fn witness(&mut self, incarnation: Incarnation) {
+        self.lamport = self.lamport.max(incarnation.opened);
+    }
+
     /// Whether this node has opened an incarnation of this name.
     #[must_use]
     pub fn has_opened(&self, nonce: &[u8; 16]) -> bool {

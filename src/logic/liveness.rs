@@ -33,6 +33,9 @@ pub struct Life {
     pub voting: bool,
     /// What it said of being cut off.
     pub isolated: bool,
+    /// Since it was not heard, or began anew: how far it had written its state by then. What this
+    /// node knows of it may be out of date until that is read.
+    pub unread: Option<(Incarnation, u64)>,
     incarnation: Option<Incarnation>,
     counter: u64,
     pace: f64,
@@ -61,6 +64,7 @@ impl Liveness {
                 at: now.mono,
                 voting: false,
                 isolated: false,
+                unread: None,
                 incarnation: None,
                 counter: 0,
                 pace: pace.0 as f64,
@@ -78,6 +82,10 @@ impl Liveness {
         if life.incarnation == Some(heartbeat.incarnation) && matches!(life.presence, Presence::Alive) {
             let passed = now.mono.since(life.at).0 as f64;
             life.pace = 0.8f64.mul_add(life.pace, 0.2 * passed);
+        }
+        let returned = matches!(life.presence, Presence::Dead | Presence::Unheard);
+        if returned || life.incarnation != Some(heartbeat.incarnation) {
+            life.unread = Some((heartbeat.incarnation, heartbeat.said));
         }
         (life.incarnation, life.counter) = order;
         (life.voting, life.isolated) = (heartbeat.voting, heartbeat.isolated);
@@ -100,7 +108,9 @@ impl Liveness {
         let mut changes = Vec::new();
         for (node, life) in &mut self.nodes {
             let silence = now.mono.since(life.at);
-            let judged = if dead_after(life.pace) <= silence && !linked(node) {
+            // Who was given up is heard before it lives again: a link alone says nothing.
+            let given_up = life.presence == Presence::Dead || !linked(node);
+            let judged = if dead_after(life.pace) <= silence && given_up {
                 Presence::Dead
             } else if life.heard.is_none() {
                 Presence::Unheard
@@ -115,6 +125,13 @@ impl Liveness {
             }
         }
         changes
+    }
+
+    /// Forgets that these nodes' words were not read, where they are now. True if any was.
+    pub fn read(&mut self, head: impl Fn(&NodeId, Incarnation) -> u64) -> bool {
+        let read =
+            |(node, life): (&NodeId, &mut Life)| life.unread.take_if(|(incarnation, said)| *said <= head(node, *incarnation)).is_some();
+        self.nodes.iter_mut().map(read).fold(false, |any, read| any | read)
     }
 
     /// What is known of one node.
@@ -167,7 +184,7 @@ mod tests {
     }
 
     fn beat(counter: u64) -> Heartbeat {
-        Heartbeat { author: NODE, incarnation: Incarnation { opened: 1, nonce: [0; 16] }, counter, voting: true, isolated: false }
+        Heartbeat { author: NODE, incarnation: Incarnation { opened: 1, nonce: [0; 16] }, counter, voting: true, isolated: false, said: 7 }
     }
 
     fn listening() -> Liveness {
@@ -205,6 +222,21 @@ mod tests {
     #[test]
     fn a_node_never_heard_is_given_up_like_one_that_fell_silent_at_the_start() {
         assert_eq!(run(&mut listening(), 0, 100, false), [(30, Presence::Dead)]);
+    }
+
+    #[test]
+    fn what_a_node_said_is_out_of_date_until_its_words_since_are_read() {
+        let mut liveness = listening();
+        liveness.heard(at(0), &beat(1));
+        assert!(!liveness.read(|_, _| 6) && liveness.life(&NODE).unwrap().unread.is_some());
+        assert!(liveness.read(|_, _| 7) && liveness.life(&NODE).unwrap().unread.is_none());
+        liveness.judge(at(0), |_| true);
+        liveness.heard(at(2000), &Heartbeat { said: 8, ..beat(2) });
+        assert!(liveness.life(&NODE).unwrap().unread.is_none(), "who is heard all the time is read as it comes");
+        run(&mut liveness, 3, 100, false);
+        assert_eq!(run(&mut liveness, 101, 102, true), [], "a link alone brings nobody back");
+        liveness.heard(at(103_000), &Heartbeat { said: 8, ..beat(3) });
+        assert!(liveness.life(&NODE).unwrap().unread.is_some());
     }
 
     #[test]

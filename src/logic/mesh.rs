@@ -24,6 +24,8 @@ pub struct Mesh {
     dials: BTreeMap<NodeId, Dial>,
     gone: BTreeMap<NodeId, (Wall, String)>,
     level: bool,
+    /// Peers believe that more is stored here than is: they must be told.
+    overrated: bool,
 }
 
 /// One link.
@@ -72,7 +74,7 @@ impl Mesh {
     /// A node without links that dials the members with addresses.
     #[must_use]
     pub fn new(me: NodeId) -> Self {
-        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), level: false }
+        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), level: false, overrated: false }
     }
 
     /// The roster changed: dials whom it names, closes links to whom it does not.
@@ -213,6 +215,11 @@ impl Mesh {
         }
     }
 
+    /// What peers sent lately was not taken, and now it would be: they are told what is stored here.
+    pub const fn catch_up(&mut self) {
+        self.overrated = true;
+    }
+
     /// Nothing of the last turn was performed: cursors go back to what peers said that they stored.
     pub fn rewind(&mut self) {
         for link in self.links.values_mut() {
@@ -233,7 +240,11 @@ impl Mesh {
             let has = |(chain, sequence): (&ChainId, &u64)| ours.get(chain).is_some_and(|ours| sequence <= ours);
             self.level = self.links.values().any(|link| link.cursors.is_some() && link.stored.iter().all(has));
         }
+        let overrated = std::mem::take(&mut self.overrated);
         for (id, link) in &mut self.links {
+            if overrated {
+                say_all(*id, all.get_or_insert_with(|| (known.heads)()), out);
+            }
             for heads in changed.chunks(limits::HEADS) {
                 let heads = Heads { complete: false, heads: heads.to_vec() };
                 out.then(Effect::Send { link: *id, message: Message::Heads(heads) });

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::base::entry::Entry;
 use crate::base::fact::Fact;
-use crate::base::id::{EntryHash, Incarnation, IntentKey, NodeId, TargetId};
+use crate::base::id::{ChainId, EntryHash, Incarnation, IntentKey, Lane, NodeId, TargetId};
 use crate::base::key::SecretKey;
 use crate::base::note::Note;
 use crate::base::notice::Delivery;
@@ -120,6 +120,8 @@ pub struct Node {
     isolated: bool,
     beat_due: Mono,
     beats: u64,
+    /// The last heartbeat of each node.
+    heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
     /// A life above this one was seen: another must be opened.
     outlived: bool,
     /// The name of a new life and why it begins, until its first entry is committed.
@@ -127,7 +129,7 @@ pub struct Node {
     /// The last turn has ended, and whether it was committed is not known yet.
     ended: bool,
     /// Heads that moved in this turn because of entries from peers.
-    moved: BTreeMap<crate::base::id::ChainId, Head>,
+    moved: BTreeMap<ChainId, Head>,
     /// Own state that may differ from what the journal says of it.
     unsaid: Unsaid,
     tallies: BTreeMap<TargetId, (Tally, Wall)>,
@@ -222,8 +224,8 @@ impl Node {
             alone_since: Some(now.mono),
             isolated: false,
             beat_due: now.mono,
-            // The incarnation may go on, and so must the counter: more milliseconds than heartbeats have passed.
-            beats: now.mono.0,
+            beats: 0,
+            heartbeats: BTreeMap::new(),
             outlived: false,
             opening: None,
             ended: false,
@@ -310,6 +312,7 @@ impl Node {
     /// The fault is believed to be over: the next turn writes again.
     pub fn retry(&mut self) {
         self.fault = None;
+        self.mesh.catch_up();
         self.unsaid = Unsaid::Everything;
         self.changed = true;
     }
@@ -586,13 +589,16 @@ impl Node {
     }
 
     fn heartbeat(&mut self, now: Now) -> Message {
-        self.beats += 1;
+        // A daemon that continues its life after a restart must not count again what it counted before,
+        // or it is not heard until it has caught up. Its forward-only clock went on meanwhile.
+        self.beats = (self.beats + 1).max(now.mono.0);
         let heartbeat = Heartbeat {
             author: self.me,
             incarnation: self.journal.incarnation(),
             counter: self.beats,
             voting: self.votes(now),
             isolated: self.isolated,
+            said: self.journal.head(&ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State }),
         };
         Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
     }

@@ -77,10 +77,11 @@ impl Standings {
     }
 
     /// What the verdicts of these nodes amount to. The caller passes those that are alive and not
-    /// isolated; those unable to look are left out here.
+    /// isolated, and says whose words are up to date; those unable to look are left out here.
     #[must_use]
-    pub fn tally(&self, target: &Target, watchers: &[NodeId]) -> Tally {
-        let verdict = |node: &NodeId| self.said(&target.id, node).map_or(Verdict::Unknown, |judged| judged.verdict);
+    pub fn tally(&self, target: &Target, watchers: &[NodeId], known: impl Fn(&NodeId) -> bool) -> Tally {
+        let said = |node: &NodeId| self.said(&target.id, node).filter(|_| known(node));
+        let verdict = |node: &NodeId| said(node).map_or(Verdict::Unknown, |judged| judged.verdict);
         let verdicts: Vec<Verdict> = watchers.iter().map(verdict).filter(|verdict| *verdict != Verdict::Unable).collect();
         let count = |wanted: &[Verdict]| verdicts.iter().filter(|verdict| wanted.contains(verdict)).count();
         let counted = verdicts.len();
@@ -177,7 +178,7 @@ mod tests {
             };
             standings.fold(node(n), LIFE, 1, &judged(verdict));
         }
-        let tally = standings.tally(&target(quorum), &watchers);
+        let tally = standings.tally(&target(quorum), &watchers, |_| true);
         (tally.standing, tally.votes, tally.counted, tally.partial)
     }
 

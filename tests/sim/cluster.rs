@@ -6,6 +6,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use peerwatch::base::entry::Entry;
+use peerwatch::base::fact::Fact;
+use peerwatch::base::id::IncidentId;
 use peerwatch::base::limits;
 use peerwatch::base::notice::Errand;
 use peerwatch::base::rng::Rng;
@@ -39,6 +42,8 @@ pub struct Cluster {
     pub rng: Rng,
     /// Faults may still happen.
     pub stormy: bool,
+    /// When a host last went on after it had stood still or been away, with verdicts from before.
+    pub woken: Option<u64>,
     queue: BTreeMap<(u64, u64), Event>,
     serial: u64,
 }
@@ -137,6 +142,7 @@ impl Cluster {
             story,
             rng,
             stormy: true,
+            woken: None,
             queue: BTreeMap::new(),
             serial: 0,
             options,
@@ -236,7 +242,7 @@ impl Cluster {
                 let target = self.options.targets[target].id.0.clone();
                 self.story.tell(self.at, "-", || format!("{target} is now {health:?}"));
                 self.world.remember(self.at);
-                self.world.targets.insert(target, health);
+                self.world.change(self.at, target, health);
                 self.world.remember(self.at);
             }
             Event::Fault(fault) if self.stormy => self.strike(fault),
@@ -408,11 +414,14 @@ impl Cluster {
     }
 
     /// No incident opens of what was well for everybody.
-    fn judge_alarms(&self, host: usize, entries: &[peerwatch::base::entry::Entry]) -> Result<(), Failure> {
+    fn judge_alarms(&self, host: usize, entries: &[Entry]) -> Result<(), Failure> {
         let me = self.hosts[host].settings.key.node();
         let own = entries.iter().filter(|entry| entry.header.chain.author == me);
         for fact in own.flat_map(|entry| entry.facts.iter()) {
-            let peerwatch::base::fact::Fact::Opened(opened) = fact else { continue };
+            if let Fact::Closed(closed) = fact {
+                self.judge_end(host, &closed.incident)?;
+            }
+            let Fact::Opened(opened) = fact else { continue };
             let target = &opened.incident.target.0;
             let Some(health) = self.world.targets.get(target) else { continue };
             let lately = self.world.bad.get(target).is_some_and(|bad| self.at < bad + 300_000);
@@ -421,6 +430,20 @@ impl Cluster {
             })?;
         }
         Ok(())
+    }
+}
+
+impl Cluster {
+    /// No incident closes while its target is not well for anybody, and was so for long enough that
+    /// everybody knows. A host that was away or stood still may not know.
+    fn judge_end(&self, host: usize, incident: &IncidentId) -> Result<(), Failure> {
+        let target = &incident.target.0;
+        let ill = self.world.health(target) != Health::Well && self.world.since(target) + 60_000 <= self.at;
+        let surprised = self.woken.is_some_and(|woken| self.at < woken + 60_000);
+        let able = self.world.unable.iter().all(|((_, unable), count)| unable != target || *count == 0);
+        demand(!ill || surprised || !able, Check::FalseAlarm, self.at, || {
+            format!("{} closes {incident}, and {target} is not well for a minute", name(host))
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use peerwatch::base::id::{Incarnation, LinkId, NodeId};
 use peerwatch::base::settings::Phase;
 use peerwatch::base::target::{Expected, Target};
-use peerwatch::base::view::IncidentView;
+use peerwatch::base::view::{IncidentView, Presence};
 use peerwatch::base::wire::{Heartbeat, Message, Signed};
 use peerwatch::logic::input::Input;
 use peerwatch::logic::standing;
@@ -52,6 +52,7 @@ impl Cluster {
         self.heal()?;
         let heads_ms = self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
         self.same_records()?;
+        self.wait(HEADS, Check::Sight, &ghosts, Self::blind)?;
         let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
         self.mend();
         self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
@@ -99,6 +100,20 @@ impl Cluster {
         let theirs: BTreeSet<_> = heads(*other).collect();
         let text: Vec<String> = known.symmetric_difference(&theirs).map(|(chain, hash)| format!("{chain} {hash}")).collect();
         Some(format!("{} and {} differ: {text:?}", name(living[0]), name(*other)))
+    }
+
+    /// Somebody who lives and does not see another who lives.
+    fn blind(&mut self) -> Option<String> {
+        let living = self.living();
+        for host in living.clone() {
+            let now = self.hosts[host].clock.read(self.at);
+            let view = self.hosts[host].life.as_mut()?.node.view(now);
+            let seen = |other: usize| view.nodes.iter().any(|node| node.name == name(other) && node.presence == Presence::Alive);
+            if let Some(other) = living.iter().find(|other| **other != host && !seen(**other)) {
+                return Some(format!("{} does not see {}", name(host), name(*other)));
+            }
+        }
+        None
     }
 
     fn same_records(&mut self) -> Result<(), Failure> {
@@ -214,7 +229,7 @@ impl Cluster {
         for ghost in ghosts {
             let settings = &self.hosts[*ghost].settings;
             let incarnation = Incarnation { opened: u64::MAX, nonce: [0; 16] };
-            let value = Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false };
+            let value = Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false, said: 0 };
             let message = Message::Heartbeat(Signed::seal(&settings.key, settings.network.network, value));
             for host in self.living() {
                 self.reach(self.at, host, Input::Received { link: LinkId(u64::MAX), message: message.clone() });

@@ -31,6 +31,8 @@ pub enum Mutation {
     Ghosts,
     /// Once links are broken, no dial leads anywhere.
     NeverReconnect,
+    /// After the storm one host hears no heartbeats.
+    Deaf,
     /// One host reads verdicts without what they say.
     BlindReader,
     /// The second telling of a seed draws from another.
@@ -39,7 +41,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them, with the check that must catch each.
-    pub const ALL: [(Self, Check); 15] = [
+    pub const ALL: [(Self, Check); 16] = [
         (Self::SendBeforeCommit, Check::Unwritten),
         (Self::ForgetfulDisk, Check::Fork),
         (Self::ShuffledDisk, Check::Chain),
@@ -54,6 +56,7 @@ impl Mutation {
         (Self::Ghosts, Check::Silence),
         (Self::NeverReconnect, Check::Heads),
         (Self::BlindReader, Check::Records),
+        (Self::Deaf, Check::Sight),
         (Self::OtherSeed, Check::Replay),
     ];
 }

@@ -169,7 +169,7 @@ impl Network {
     pub fn release(&mut self, wire: usize, end: usize) -> Vec<Parcel> {
         let found = &self.wires[wire];
         let (from, to) = (found.hosts[1 - end], found.hosts[end]);
-        if found.broken || self.is_blocked(from, to) {
+        if found.broken || !found.up[end] || self.is_blocked(from, to) {
             return Vec::new();
         }
         self.wires[wire].held[end].drain(..).collect()

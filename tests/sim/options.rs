@@ -189,7 +189,7 @@ impl Options {
         let mut mailers: BTreeSet<usize> = (0..nodes).filter(|_| rng.chance(if few { 20 } else { 70 })).collect();
         let (delay, jitter) = [((1, 5), 3), ((5, 60), 30), ((20, 200), 150), ((1, 900), 900)][below(&mut rng, 4)];
         // Votes travel twice over up to six links; a lease that is shorter than that never suffices.
-        let slow = 500 < jitter;
+        let slow = 500 < jitter || features.contains(&Feature::SlowDisk);
         let mut options = Self {
             seed,
             calm,

@@ -171,6 +171,10 @@ impl Cluster {
             }
             other => other,
         };
+        let deaf = self.mutation == Some(Mutation::Deaf) && !self.stormy && host == 0;
+        if deaf && matches!(message, Message::Heartbeat(_)) {
+            return Ok(());
+        }
         let from = self.network.host(wire, 1 - end);
         self.story.whisper(self.at, &name(host), || format!("    from {}: {}", name(from), outline(&message)));
         self.arrive(host, life, Arrival::Input(Input::Received { link, message }));

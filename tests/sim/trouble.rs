@@ -99,6 +99,7 @@ impl Cluster {
             Fault::Split { .. } | Fault::OneWay { .. } | Fault::Cable { .. } => self.block(fault, false),
             Fault::Pause { host, lasts } => {
                 self.hosts[*host].paused = false;
+                self.woken = Some(self.at);
                 self.block(fault, false);
                 if let Some(life) = &mut self.hosts[*host].life {
                     life.asked.values_mut().for_each(|until| *until += lasts);
@@ -210,6 +211,9 @@ impl Cluster {
             return Ok(());
         }
         let first = self.hosts[host].lives == 0;
+        if !first {
+            self.woken = Some(self.at);
+        }
         let how = self.hosts[host].next;
         let beginning = beginning(how, first, &mut self.rng);
         let seed = self.rng.next();
@@ -235,9 +239,10 @@ impl Cluster {
         self.story.tell(self.at, "-", || format!("heals for good: {:?}", self.plan.survivors));
         self.stormy = false;
         for host in 0..self.hosts.len() {
-            if std::mem::take(&mut self.hosts[host].paused)
-                && let Some(life) = &mut self.hosts[host].life
-            {
+            if std::mem::take(&mut self.hosts[host].paused) {
+                self.woken = Some(self.at);
+            }
+            if let Some(life) = &mut self.hosts[host].life {
                 life.asked.values_mut().for_each(|until| *until = self.at + 2 * WITHIN.0);
             }
             if !self.plan.survivors.contains(&host) {

@@ -19,6 +19,8 @@ use crate::plan::{Health, Mood};
 #[derive(Debug, Default)]
 pub struct World {
     pub targets: BTreeMap<String, Health>,
+    /// When each target last changed.
+    changed: BTreeMap<String, u64>,
     /// Hosts whose cable is out.
     pub cut: BTreeSet<usize>,
     /// Watchers that do not reach a target.
@@ -72,6 +74,17 @@ impl World {
             Health::Down if rng.chance(50) => (1 + rng.below(20), Outcome::bad("connection refused")),
             Health::Down => (order.timeout.0, Outcome::bad("no answer")),
         }
+    }
+
+    /// A target changes. From one kind of illness to another is a change too.
+    pub fn change(&mut self, at: u64, target: String, health: Health) {
+        self.changed.insert(target.clone(), at);
+        self.targets.insert(target, health);
+    }
+
+    /// Since when a target is as it is.
+    pub fn since(&self, target: &str) -> u64 {
+        self.changed.get(target).copied().unwrap_or(0)
     }
 
     pub fn health(&self, target: &str) -> Health {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::entry::Entry;
 use crate::base::fact::{Closed, Fact, Opened, Vote};
-use crate::base::id::{EntryHash, IncidentId, IntentKey, NodeId, TargetId};
+use crate::base::id::{ChainId, EntryHash, IncidentId, IntentKey, Lane, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
@@ -16,6 +16,7 @@ use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
+use crate::logic::liveness::Life;
 use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
 use crate::logic::notice::{self, Case, Notice};
@@ -24,6 +25,11 @@ use crate::logic::standing::{self, Tally};
 impl Node {
     /// Makes the tallies of what changed, and writes that incidents open and close.
     pub(super) fn consider(&mut self, now: Now, out: &mut Effects) {
+        let journal = &self.journal;
+        let head = |node: &NodeId, incarnation| journal.head(&ChainId { author: *node, incarnation, lane: Lane::State });
+        if self.liveness.read(head) {
+            self.dirty = self.order.iter().cloned().collect();
+        }
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
         for id in targets {
@@ -32,7 +38,7 @@ impl Node {
                 continue;
             };
             let counted = self.counted(target);
-            let tally = self.standings.tally(target, &counted);
+            let tally = self.standings.tally(target, &counted, |node| self.is_read(node));
             let since = match self.tallies.get(&id) {
                 Some((known, since)) if known.standing == tally.standing => *since,
                 _ => now.wall,
@@ -79,6 +85,13 @@ impl Node {
             self.liveness.life(node).is_some_and(|life| life.presence != Presence::Dead && !life.isolated)
         };
         watchers.into_iter().filter(counts).collect()
+    }
+
+    /// Whether what the journal says of a node's verdicts is what it says now. Who comes back may have
+    /// changed its mind, and its new words come after its heartbeat.
+    fn is_read(&self, node: &NodeId) -> bool {
+        let known = |life: &Life| life.unread.is_none() && life.presence != Presence::Unheard;
+        *node == self.me || self.liveness.life(node).is_some_and(known)
     }
 
     /// This node's place among those who see a target's standing. Who does not watch comes last.

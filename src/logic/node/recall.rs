@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::base::entry::Entry;
 use crate::base::fact::Fact;
 use crate::base::time::{Mono, Now};
-use crate::logic::incident::{Incidents, Said};
+use crate::logic::incident::Said;
 use crate::logic::intent::{Intents, Source};
 use crate::logic::journal::Journal;
 use crate::logic::node::Node;
@@ -18,12 +18,13 @@ impl Node {
         self.journal = Journal::new(self.settings.network.network, self.settings.key.clone());
         self.standings = Standings::default();
         self.reports = Reports::default();
-        self.incidents = Incidents::default();
+        let incidents = std::mem::take(&mut self.incidents);
         let intents = std::mem::replace(&mut self.intents, Intents::new(self.me, self.settings.network.lease));
         for entry in entries {
             self.journal.restore(&entry);
-            self.fold(now.mono, &entry);
+            self.fold(now.mono, false, &entry);
         }
+        self.incidents.resume(incidents);
         self.intents.resume(intents, |ballot| self.errands.contains_key(ballot));
         let said: Vec<_> = self.standings.all_said(self.me).filter(|judged| self.targets.contains_key(&judged.target)).cloned().collect();
         for judged in said {
@@ -37,8 +38,9 @@ impl Node {
         self.wanted_of = None;
     }
 
-    /// Takes what one entry says. Nothing that an observer or a stranger writes is believed.
-    pub(super) fn fold(&mut self, now: Mono, entry: &Entry) {
+    /// Takes what one entry says, which is news if it does not come from the store. Nothing that an
+    /// observer or a stranger writes is believed.
+    pub(super) fn fold(&mut self, now: Mono, news: bool, entry: &Entry) {
         let header = &entry.header;
         let (author, incarnation) = (header.chain.author, header.chain.incarnation);
         if !self.settings.network.member(&author).is_some_and(|member| member.role.votes()) {
@@ -61,7 +63,7 @@ impl Node {
                 Fact::Linked(linked) => self.reports.linked(author, incarnation, header.sequence, linked),
                 Fact::Inventory(inventory) => self.reports.inventory(author, incarnation, header.sequence, inventory),
                 Fact::Opened(opened) => {
-                    self.incidents.opened(Some(now), entry.hash, said, opened);
+                    self.incidents.opened(news.then_some(now), entry.hash, said, opened);
                     self.dirty.insert(opened.incident.target.clone());
                 }
                 Fact::Closed(closed) => {

@@ -82,7 +82,7 @@ impl Node {
                         self.outlived = true;
                     }
                     self.announce(&entry, out);
-                    self.fold(now.mono, &entry);
+                    self.fold(now.mono, true, &entry);
                     out.append.push(entry);
                 }
                 Place::Known => self.mesh.has(link, chain, entry.header.sequence),
@@ -99,17 +99,30 @@ impl Node {
     }
 
     fn heard(&mut self, now: Now, link: LinkId, heartbeat: Signed<Heartbeat>, out: &mut Effects) {
-        if !self.liveness.heard(now, &heartbeat.value) {
+        let author = heartbeat.value.author;
+        if author == self.me {
+            // Somebody remembers a later life of this node, of which nothing may be written anywhere.
+            if self.journal.incarnation() < heartbeat.value.incarnation {
+                self.journal.witness(heartbeat.value.incarnation);
+                self.outlived = true;
+            }
             return;
         }
-        let author = heartbeat.value.author;
-        let message = Message::Heartbeat(heartbeat);
-        for (other, peer) in self.mesh.links().map(|(other, link)| (*other, link.peer)) {
-            // Whoever is linked to the author hears it itself.
-            let hears = peer == author || self.reports.of(&author).is_some_and(|report| report.is_linked_to(&peer));
-            if other != link && !hears {
-                out.then(Effect::Send { link: other, message: message.clone() });
+        if !self.liveness.heard(now, &heartbeat.value) {
+            let last = self.heartbeats.get(&author).filter(|last| heartbeat.value.incarnation < last.value.incarnation);
+            if let Some(last) = last {
+                // The author lost a life that is remembered here. It is told, so that it begins one above it.
+                out.then(Effect::Send { link, message: Message::Heartbeat(last.clone()) });
             }
+            return;
+        }
+        self.heartbeats.insert(author, heartbeat.clone());
+        // Whoever is linked to the author hears it itself, as far as its links are known.
+        let known = self.fault.is_none() && self.liveness.life(&author).is_some_and(|life| life.unread.is_none());
+        let report = self.reports.of(&author).filter(|_| known);
+        let hears = |peer: &NodeId| *peer == author || report.is_some_and(|report| report.is_linked_to(peer));
+        for (other, _) in self.mesh.links().filter(|(other, to)| **other != link && !hears(&to.peer)) {
+            out.then(Effect::Send { link: *other, message: Message::Heartbeat(heartbeat.clone()) });
         }
     }
 

@@ -83,7 +83,7 @@ impl Node {
 
     /// Own entries are stored and folded like everybody's.
     pub(super) fn take_own(&mut self, now: Now, entry: Entry, out: &mut Effects) {
-        self.fold(now.mono, &entry);
+        self.fold(now.mono, true, &entry);
         out.append.push(entry);
         self.changed = true;
     }
