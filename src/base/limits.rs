@@ -308,3 +308,11 @@ pub const HOST: usize = 253;
 
 /// Incidents of one target that are over and still to be told, as after days without a mail server; older ones are let go.
 pub const UNTOLD: usize = 32;
+
+/// A target that was closed is opened again only after a pause, first and longest; each closing within the
+/// memory doubles it. Two looks confirm a recovery, so the first is about as long.
+pub const REOPEN_FIRST: Span = Span::secs(2);
+/// See [`REOPEN_FIRST`].
+pub const REOPEN_MOST: Span = Span::secs(120);
+/// See [`REOPEN_FIRST`].
+pub const REOPEN_MEMORY: Span = Span::secs(300);

@@ -18,6 +18,8 @@ use crate::base::time::{Mono, Now, Span, Wall};
 pub struct Incidents {
     targets: BTreeMap<TargetId, BTreeMap<u32, Incident>>,
     wishes: BTreeMap<TargetId, (Act, Mono)>,
+    /// When an incident of a target was last closed, and how often that happened in a row.
+    closings: BTreeMap<TargetId, (Mono, u32)>,
 }
 
 /// What the journal says of one incident.
@@ -60,6 +62,7 @@ impl Incidents {
 
     /// Everything was folded anew in the same run of the daemon: when `before` knew of each first still holds.
     pub fn resume(&mut self, before: Self) {
+        self.closings = before.closings;
         for (target, numbers) in before.targets {
             for (number, known) in numbers {
                 if let Some(incident) = self.targets.get_mut(&target).and_then(|numbers| numbers.get_mut(&number)) {
@@ -69,8 +72,13 @@ impl Incidents {
         }
     }
 
-    /// Takes a `Closed` fact.
-    pub fn closed(&mut self, entry: EntryHash, said: Said, fact: &Closed) {
+    /// Takes a `Closed` fact. `now` is none while the past is read.
+    pub fn closed(&mut self, now: Option<Mono>, entry: EntryHash, said: Said, fact: &Closed) {
+        if let Some(now) = now {
+            let (last, times) = self.closings.entry(fact.incident.target.clone()).or_insert((now, 0));
+            *times = if now.since(*last) < limits::REOPEN_MEMORY { times.saturating_add(1) } else { 1 };
+            *last = now;
+        }
         let incident = self.incident(&fact.incident);
         incident.covered.extend(&fact.covers);
         incident.closed.insert(entry, (said, fact.clone()));
@@ -88,11 +96,16 @@ impl Incidents {
                 return None;
             }
         };
-        let due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+        let pause = match (&wish, self.open_of(target)) {
+            (Act::Open(_), None) => self.pause(now.mono, target),
+            _ => Span::ZERO,
+        };
+        let turns = pause + limits::TURN_OF_WITNESS * turn as u64;
+        let due = now.mono + turns;
         let (wished, due) = self.wishes.entry(target.clone()).or_insert_with(|| (wish.clone(), due));
         if *wished != wish {
             *wished = wish.clone();
-            *due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+            *due = now.mono + turns;
         }
         if now.mono < *due {
             return None;
@@ -143,6 +156,17 @@ impl Incidents {
         self.targets.iter().flat_map(|(target, numbers)| {
             numbers.iter().map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
         })
+    }
+
+    /// How long a standing must be bad before a further incident opens: longer each time that one was closed
+    /// lately. Two nodes that see a target differently do not open and close in turns, and what flaps is told less.
+    fn pause(&self, now: Mono, target: &TargetId) -> Span {
+        match self.closings.get(target) {
+            Some((last, times)) if now.since(*last) < limits::REOPEN_MEMORY => {
+                Span(limits::REOPEN_FIRST.0 << times.saturating_sub(1).min(16)).min(limits::REOPEN_MOST)
+            }
+            _ => Span::ZERO,
+        }
     }
 
     fn next(&self, target: &TargetId) -> IncidentId {
@@ -267,9 +291,29 @@ mod tests {
         incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Down));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0), None);
         assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
-        incidents.closed(hash(2), said(2), &close(1, vec![hash(1)]));
+        incidents.closed(None, hash(2), said(2), &close(1, vec![hash(1)]));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), None);
         assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+    }
+
+    #[test]
+    fn what_was_just_closed_opens_again_only_after_a_pause_that_grows() {
+        let mut incidents = Incidents::default();
+        let mut pauses = Vec::new();
+        let mut ms = 0;
+        for number in 1..=8 {
+            let began = ms;
+            while incidents.consider(at(ms), &target(), Standing::Down, 0).is_none() {
+                ms += 500;
+            }
+            pauses.push(ms - began);
+            let number_hash = u8::try_from(number).unwrap();
+            incidents.opened(Some(Mono(ms)), hash(number_hash), said(1), &open(number, Standing::Down));
+            incidents.closed(Some(Mono(ms)), hash(100 + number_hash), said(2), &close(number, vec![hash(number_hash)]));
+        }
+        assert_eq!(pauses, [0, 2000, 4000, 8000, 16_000, 32_000, 64_000, 120_000]);
+        let later = at(ms + limits::REOPEN_MEMORY.0);
+        assert!(incidents.consider(later, &target(), Standing::Down, 0).is_some());
     }
 
     #[test]
@@ -285,7 +329,7 @@ mod tests {
     #[test]
     fn an_opening_from_the_other_side_of_a_split_stays_open() {
         let mut incidents = Incidents::default();
-        incidents.closed(hash(3), said(3), &close(1, vec![hash(1)]));
+        incidents.closed(None, hash(3), said(3), &close(1, vec![hash(1)]));
         incidents.opened(None, hash(2), said(2), &open(1, Standing::Down));
         incidents.opened(None, hash(1), said(1), &open(1, Standing::Down));
         let incident = incidents.get(&id(1)).unwrap();

@@ -67,7 +67,7 @@ impl Node {
                     self.dirty.insert(opened.incident.target.clone());
                 }
                 Fact::Closed(closed) => {
-                    self.incidents.closed(entry.hash, said, closed);
+                    self.incidents.closed(news.then_some(now), entry.hash, said, closed);
                     self.dirty.insert(closed.incident.target.clone());
                 }
                 Fact::Propose(_) | Fact::Grant(_) | Fact::Yield(_) | Fact::Executing(_) | Fact::Done(_) => {
