@@ -31,7 +31,7 @@ use crate::front::desk::{Desk, Desks};
 use crate::front::web;
 use crate::io::link::{self, Identity, Timing};
 use crate::io::probe::Prober;
-use crate::io::store::Store;
+use crate::io::store::{Opening, Store};
 use crate::io::{clock, random, systemd};
 use crate::logic::effect::Effects;
 use crate::logic::node::{Beginning, Node, Settings};
@@ -126,13 +126,14 @@ async fn serve(places: &Places) -> Result<(), String> {
     let lacks = prober.lacks();
     let Assembly { host, outbox, networks } = assemble(places, &lacks)?;
     let alone = host.networks.is_empty();
-    // Sockets before databases: a port that is taken is the likelier fault, and nothing is begun yet.
+    // Databases before sockets: a second daemon is told which directory is in use. Nothing has begun yet.
+    let opened: Vec<_> = networks.into_iter().map(|assembled| open(places, assembled)).collect::<Result<_, _>>()?;
     let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
     let web = listen(host.web, "[listen] web").await?;
     let (outbox_sender, outbox) = watch::channel(outbox);
     let mut running = Vec::new();
-    for assembled in networks {
-        running.push(begin(places, assembled, &prober, &outbox)?);
+    for opened in opened {
+        running.push(begin(opened, &prober, &outbox)?);
     }
     let identities: Arc<[Identity]> = running.iter().map(|network| network.identity.clone()).collect();
     if let Some(listener) = mesh {
@@ -178,16 +179,32 @@ async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
     })
 }
 
-/// Opens a network's store, restores its node and starts its loop.
-fn begin(places: &Places, assembled: Assembled, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> Result<Running, String> {
+/// A network whose database is open and locked.
+struct Opened {
+    settings: Settings,
+    store: Store,
+    opening: Opening,
+    first: bool,
+}
+
+fn open(places: &Places, assembled: Assembled) -> Result<Opened, String> {
     let Assembled { settings, first } = assembled;
-    let name = settings.network.name.clone();
-    let me = settings.key.node();
-    let (store, opening) = Store::open(&places.state.join(&name), &places.runtime.join(&name), settings.network.network, me)
-        .map_err(|error| error.to_string())?;
+    let name = &settings.network.name;
+    let (directory, runtime) = (places.state.join(name), places.runtime.join(name));
+    let (mut store, opening) =
+        Store::open(&directory, &runtime, settings.network.network, settings.key.node()).map_err(|error| error.to_string())?;
+    store.bound(settings.network.journal_size).map_err(|fault| fault.to_string())?;
     if opening.unclean {
         tracing::warn!(network = name, "the last stop was not in order; the database was checked and is sound");
     }
+    Ok(Opened { settings, store, opening, first })
+}
+
+/// Restores a network's node and starts its loop.
+fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> Result<Running, String> {
+    let Opened { settings, store, opening, first } = opened;
+    let name = settings.network.name.clone();
+    remark(&settings);
     let beginning = if opening.continuous {
         Beginning::Continue
     } else {
@@ -222,6 +239,13 @@ fn begin(places: &Places, assembled: Assembled, prober: &Prober, outbox: &watch:
         .map_err(|error| format!("a thread cannot be made: {error}; is a limit on tasks too low?"))?;
     forward_commands(asked, inbox.clone());
     Ok(Running { name, inbox, members, identity, links, desk, pulse, ended })
+}
+
+/// What the files leave to be wished for.
+fn remark(settings: &Settings) {
+    for remark in &settings.remarks {
+        tracing::warn!(network = settings.network.name, "{remark}");
+    }
 }
 
 fn roster(settings: &Settings) -> Arc<BTreeSet<NodeId>> {
@@ -368,6 +392,7 @@ async fn reload(
             tracing::warn!(network = network.name, "another id or key takes effect when the daemon is restarted");
             continue;
         }
+        remark(&assembled.settings);
         network.members.send_replace(roster(&assembled.settings));
         let _ = network.inbox.send(Arrival::Reload(Box::new(assembled.settings))).await;
     }

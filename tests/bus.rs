@@ -11,9 +11,9 @@ use std::sync::Arc;
 use futures_util::{StreamExt, future};
 use peerwatch::base::command::{Command, Reply, Vantage};
 use peerwatch::base::id::NodeId;
-use peerwatch::base::outcome::Standing;
+use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::time::{Micros, Span, Wall};
-use peerwatch::base::view::{Presence, View};
+use peerwatch::base::view::{Presence, View, WatcherView};
 use peerwatch::base::wire::Answer;
 use peerwatch::front::dbus::{self, BusAddress, BusError};
 use zbus::fdo::{self, ManagedObjects, ObjectManagerProxy};
@@ -35,9 +35,19 @@ fn home() -> View {
     HERE.view()
 }
 
-async fn objects(client: &Connection) -> ManagedObjects {
+async fn client(bus: &PrivateBus) -> Connection {
+    soon(zbus::connection::Builder::address(bus.address.as_str()).build()).await.unwrap()
+}
+
+/// Everything that one call returns: interfaces by path.
+async fn objects(client: &Connection) -> BTreeMap<String, Vec<String>> {
     let proxy = ObjectManagerProxy::builder(client).destination(NAME).path(ROOT).build().await.unwrap();
-    proxy.get_managed_objects().await.unwrap()
+    let found: ManagedObjects = proxy.get_managed_objects().await.unwrap();
+    let names = |interfaces: std::collections::HashMap<
+        zbus::names::OwnedInterfaceName,
+        std::collections::HashMap<String, OwnedVariant>,
+    >| { interfaces.into_keys().map(|name| name.to_string()).collect() };
+    found.into_iter().map(|(path, interfaces)| (path.to_string(), names(interfaces))).collect()
 }
 
 async fn get(client: &Connection, path: &str, interface: &str, property: &str) -> zbus::Result<OwnedVariant> {
@@ -45,6 +55,11 @@ async fn get(client: &Connection, path: &str, interface: &str, property: &str) -
     let reply =
         client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Properties"), "Get", &(interface.as_str(), property)).await?;
     reply.body().deserialize()
+}
+
+async fn introspect(client: &Connection, path: &str) -> String {
+    let call = client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Introspectable"), "Introspect", &());
+    soon(call).await.unwrap().body().deserialize().unwrap()
 }
 
 /// All signals of the daemon, from now on.
@@ -92,10 +107,10 @@ fn with(view: &View, change: impl FnOnce(&mut View)) -> Arc<View> {
 async fn one_call_finds_everything() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let objects = soon(objects(&bus.client().await)).await;
+    let objects = soon(objects(&client(&bus).await)).await;
     let found: BTreeMap<String, String> = objects
-        .iter()
-        .flat_map(|(path, interfaces)| interfaces.keys().map(move |interface| (path.to_string(), interface.to_string())))
+        .into_iter()
+        .flat_map(|(path, interfaces)| interfaces.into_iter().map(move |interface| (path.clone(), interface)))
         .map(|(path, interface)| (path.replace(HOME, ""), interface.replace(NAME, "")))
         .collect();
     let expected = [
@@ -117,7 +132,7 @@ async fn one_call_finds_everything() {
 async fn properties_say_what_the_view_says() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     for (path, interface, property, expected) in [
         ("", "Network", "Name", "\"home\""),
         ("", "Network", "UpdatedUSec", "uint64 1795144320000000"),
@@ -144,7 +159,7 @@ async fn properties_say_what_the_view_says() {
 async fn a_new_view_announces_what_changed_and_nothing_else() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let mut stream = signals(&client).await;
     // Figures of looks and pings, and the time of the view, change all the time: no signal.
     let quiet = with(&home(), |view| {
@@ -187,7 +202,7 @@ fn suspect_fra1(node: Arc<peerwatch::base::view::NodeView>) -> Arc<peerwatch::ba
 async fn objects_come_and_go_and_incidents_are_news() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let mut stream = signals(&client).await;
     rooms[0].view.send_replace(with(&home(), |view| {
         view.nodes = Arc::new([view.nodes[0].clone(), view.nodes[1].clone(), Arc::new(HERE.node(4, "nas", Presence::Alive))]);
@@ -219,7 +234,7 @@ async fn of_two_things_with_one_name_the_first_is_shown() {
     let mut view = home();
     view.nodes = Arc::new([Arc::new(HERE.node(1, "twin", Presence::Me)), Arc::new(HERE.node(2, "twin", Presence::Dead))]);
     let (_served, rooms) = serve(&bus, vec![view.clone()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     rooms[0].view.send_replace(with(&view, |view| view.at = HERE.ago(-1)));
     let presence = soon(get(&client, &format!("{HOME}/node/twin"), "Node", "Presence")).await.unwrap();
     assert_eq!(presence.to_string(), "\"me\"");
@@ -233,7 +248,7 @@ async fn a_byte_zero_from_outside_does_not_end_the_connection() {
     let mut view = home();
     view.fault = Some("disk\0full".into());
     let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
-    let fault = soon(get(&bus.client().await, HOME, "Network", "Fault")).await.unwrap();
+    let fault = soon(get(&client(&bus).await, HOME, "Network", "Fault")).await.unwrap();
     assert_eq!(String::try_from(fault).unwrap(), "disk\u{fffd}full");
 }
 
@@ -254,7 +269,7 @@ fn name_of(error: zbus::Error) -> (String, String) {
 async fn a_ping_asks_the_node_and_returns_a_row_for_each() {
     let bus = PrivateBus::start();
     let (_served, mut rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let answer = Answer {
         author: NodeId([1; 32]),
         asker: NodeId([1; 32]),
@@ -289,7 +304,7 @@ async fn a_ping_asks_the_node_and_returns_a_row_for_each() {
 async fn errors_have_types_and_say_the_remedy() {
     let bus = PrivateBus::start();
     let (_served, mut rooms) = serve(&bus, vec![home(), View { network: "work".into(), ..home() }]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let own = |name: &str| format!("{NAME}.Error.{name}");
     let (name, text) = name_of(soon(ping(&client, "hmoe", "192.0.2.1", &[])).await.unwrap_err());
     assert_eq!((name, text), (own("NoSuchNetwork"), "this node is in no network \"hmoe\"; it is in: home, work".into()));
@@ -321,7 +336,7 @@ async fn errors_have_types_and_say_the_remedy() {
 async fn wrong_types_and_unknown_members_are_refused_and_harm_nothing() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     let manager = Some("org.peerwatch.Peerwatch1.Manager");
     let wrong = soon(client.call_method(Some(NAME), ROOT, manager, "Ping", &(1u32, 2u32))).await.unwrap_err();
     assert_eq!(name_of(wrong).0, "org.freedesktop.DBus.Error.InvalidArgs");
@@ -337,10 +352,52 @@ async fn wrong_types_and_unknown_members_are_refused_and_harm_nothing() {
 }
 
 #[tokio::test]
+async fn the_policy_lets_everybody_read_and_nothing_else() {
+    let bus = PrivateBus::with_our_policy();
+    let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
+    let client = client(&bus).await;
+    assert!(!objects(&client).await.is_empty());
+    assert!(introspect(&client, ROOT).await.contains("Manager"));
+    assert_eq!(soon(get(&client, HOME, "Network", "Name")).await.unwrap().to_string(), "\"home\"");
+    let properties = Some("org.freedesktop.DBus.Properties");
+    let all = soon(client.call_method(Some(NAME), HOME, properties, "GetAll", &("org.peerwatch.Peerwatch1.Network",))).await;
+    assert!(all.is_ok(), "{all:?}");
+    let set = ("org.peerwatch.Peerwatch1.Network", "Isolated", Variant::from(true));
+    let set = soon(client.call_method(Some(NAME), HOME, properties, "Set", &set)).await.unwrap_err();
+    assert_eq!(name_of(set).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let ping = soon(ping(&client, "", "192.0.2.1", &[])).await.unwrap_err();
+    assert_eq!(name_of(ping).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let other = soon(client.request_name("org.peerwatch.Peerwatch2")).await.unwrap_err();
+    assert_eq!(name_of(other).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let mut stream = signals(&client).await;
+    rooms[0].view.send_replace(with(&home(), |view| view.isolated = true));
+    assert_eq!(lines(&mut stream, 1).await, ["/network/home PropertiesChanged Isolated=true"]);
+}
+
+#[tokio::test]
+async fn without_the_policy_the_name_is_refused_with_a_remedy() {
+    let bus = PrivateBus::with(private::CLOSED.split_once("  <include>").unwrap().0);
+    let error = serve(&bus, vec![home()]).await.err().unwrap();
+    assert!(matches!(&error, BusError::NotAllowed(_)) && error.to_string().contains("systemctl reload dbus"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_face_is_gone_from_the_bus() {
+    let bus = PrivateBus::start();
+    let (served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
+    let client = client(&bus).await;
+    let driver = fdo::DBusProxy::new(&client).await.unwrap();
+    let mut owners = driver.receive_name_owner_changed_with_args(&[(0, NAME)]).await.unwrap();
+    drop(served);
+    let change = soon(owners.next()).await.unwrap();
+    assert!(change.args().unwrap().new_owner().is_none());
+}
+
+#[tokio::test]
 async fn nobody_else_gets_the_name_while_it_is_held() {
     let bus = PrivateBus::start();
     let (served, rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let thief = bus.client().await;
+    let thief = client(&bus).await;
     let flags = fdo::RequestNameFlags::REPLACE_EXISTING | fdo::RequestNameFlags::DO_NOT_QUEUE;
     assert_eq!(soon(thief.request_name_with_flags(NAME, flags)).await.unwrap_err(), zbus::Error::NameTaken);
     let second = soon(serve(&bus, vec![home()])).await.err().unwrap();
@@ -372,7 +429,7 @@ async fn twenty_clients_read_at_once_while_views_change() {
     let bus = PrivateBus::start();
     let (_served, rooms) = serve(&bus, vec![home()]).await.unwrap();
     let clients = (0..20).map(|_| async {
-        let client = bus.client().await;
+        let client = client(&bus).await;
         for _ in 0..5 {
             let found = objects(&client).await;
             assert!(found.keys().any(|path| path.ends_with("/target/shop")));
@@ -408,7 +465,7 @@ fn interface(xml: &str, name: &str) -> String {
 async fn the_contract_is_what_is_served() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![home()]).await.unwrap();
-    let client = bus.client().await;
+    let client = client(&bus).await;
     for (path, name) in [
         (ROOT.to_owned(), "Manager"),
         (HOME.to_owned(), "Network"),
@@ -416,8 +473,7 @@ async fn the_contract_is_what_is_served() {
         (format!("{HOME}/target/shop"), "Target"),
         (format!("{HOME}/incident/shop_233"), "Incident"),
     ] {
-        let reply = soon(client.call_method(Some(NAME), path, Some("org.freedesktop.DBus.Introspectable"), "Introspect", &())).await;
-        let live: String = reply.unwrap().body().deserialize().unwrap();
+        let live = introspect(&client, &path).await;
         let name = format!("{NAME}.{name}");
         assert_eq!(interface(&live, &name), interface(CONTRACT, &name), "live:\n{live}");
     }
@@ -432,5 +488,55 @@ fn the_manual_page_names_every_member_of_the_contract() {
             let found = page.lines().any(|line| line.strip_prefix(entry).is_some_and(|rest| rest.split_whitespace().next() == Some(name)));
             assert!(found, "the page does not describe the {kind} {name}");
         }
+    }
+}
+
+/// A client whose bus has the limits of the system bus; who sends more than they allow is cut off.
+#[tokio::test]
+async fn a_large_network_stays_within_what_the_bus_lets_through() {
+    let bus = PrivateBus::start();
+    let mut view = home();
+    let crowd = |number: usize| {
+        let mut target = HERE.target(&format!("t{number}"), Standing::Up);
+        let one = WatcherView { detail: "x".repeat(240), ..target.watchers[0].clone() };
+        target.watchers = (0..60).map(|place| WatcherView { node: format!("n{place}"), ..one.clone() }).collect();
+        target.watchers[59].verdict = Verdict::Down;
+        Arc::new(target)
+    };
+    view.targets = (0..1500).map(crowd).collect();
+    view.incidents = (0..2003).map(|number| Arc::new(HERE.incident("t0", number, true))).collect();
+    let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
+    let client = client(&bus).await;
+    let everything = soon(objects(&client)).await;
+    let shown = everything.keys().filter(|path| path.contains("/target/")).count();
+    assert_eq!(shown, 1500);
+    let remarks = soon(get(&client, HOME, "Network", "Remarks")).await.unwrap();
+    assert_eq!(remarks.to_string(), "[\"3 incidents are too many for the bus and not shown there; the web page has all\"]");
+    let watchers = soon(get(&client, &format!("{HOME}/target/t7"), "Target", "Watchers")).await.unwrap();
+    let watchers: Vec<(String, BTreeMap<String, OwnedVariant>)> = Vec::try_from(watchers).unwrap();
+    let names: Vec<_> = watchers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names[0], names[1], names.len()), ("n59", "n0", 26), "who calls it bad comes first");
+    for (path, child) in [("/", "org"), (ROOT, "network"), (HOME, "target"), (&format!("{HOME}/target"), "t1499")] {
+        let xml = introspect(&client, path).await;
+        assert!(xml.len() < 60_000 && xml.contains(&format!("<node name=\"{child}\"/>")), "{path}: {} bytes", xml.len());
+    }
+}
+
+#[tokio::test]
+async fn introspection_follows_what_comes_and_goes() {
+    let bus = PrivateBus::start();
+    let (_served, rooms) = serve(&bus, vec![View { incidents: Arc::new([]), ..home() }]).await.unwrap();
+    let client = client(&bus).await;
+    assert!(!introspect(&client, HOME).await.contains("<node name=\"incident\""));
+    let mut stream = signals(&client).await;
+    for _ in 0..2 {
+        rooms[0].view.send_replace(Arc::new(home()));
+        while !lines(&mut stream, 1).await[0].contains("Incidents?") {}
+        assert!(introspect(&client, HOME).await.contains("<node name=\"incident\""));
+        let below = introspect(&client, &format!("{HOME}/incident")).await;
+        assert!(below.contains("<node name=\"shop_233\"/>") && !below.contains("Peerwatch1.Incident"), "{below}");
+        rooms[0].view.send_replace(with(&home(), |view| view.incidents = Arc::new([])));
+        while !lines(&mut stream, 1).await[0].contains("Incidents?") {}
+        assert!(!introspect(&client, HOME).await.contains("<node name=\"incident\""));
     }
 }

@@ -55,7 +55,10 @@ async fn printed(bus: &PrivateBus, words: &str) -> Value {
 async fn the_reading_verbs_print_what_people_want_to_know() {
     let bus = PrivateBus::start();
     let (_served, _rooms) = serve(&bus, vec![here().view()]).await.unwrap();
-    prints(&bus, "status", expect![[r#"
+    prints(
+        &bus,
+        "status",
+        expect![[r#"
         1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
         INCIDENT  STANDING  SINCE   TOLD              REASON
@@ -63,32 +66,54 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
 
         node laptop is dead, last heard 1h ago (it may be away)
         exit 0
-    "#]]).await;
-    prints(&bus, "nodes", expect![[r#"
-        NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        ber1    member  me        now     yes    1/1    -         0.1.0    -
-        fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]]).await;
-    prints(&bus, "targets", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "nodes",
+        expect![[r#"
+            NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            ber1    member  me        now     yes    1/1    -         0.1.0    -
+            fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "targets",
+        expect![[r#"
         TARGET       STANDING  SINCE   SEEN BY  RTT      LOSS  PROBE                           DETAIL
         router       up        1d ago  2/2      1.23 ms  0%    http https://shop.example.org/  -
         shop         down      3m ago  2/2      -        100%  http https://shop.example.org/  HTTP 503
         node:fra1    up        1d ago  2/2      1.23 ms  0%    http https://shop.example.org/  -
         node:laptop  down      3m ago  2/2      -        100%  http https://shop.example.org/  HTTP 503
         exit 0
-    "#]]).await;
-    prints(&bus, "incidents", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "incidents",
+        expect![[r#"
         INCIDENT  STATE   STANDING  SINCE   LASTED   TOLD              REASON
         shop#3    open    down      3m ago  -        ops told by fra1  HTTP 503
         router#1  closed  down      2h ago  17m 30s  ops told by fra1  no reply
         exit 0
-    "#]]).await;
-    prints(&bus, "incidents --open --no-headers", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "incidents --open --no-headers",
+        expect![[r#"
         shop#3  open  down  3m ago  -  ops told by fra1  HTTP 503
         exit 0
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -111,7 +136,10 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
     let bus = PrivateBus::start();
     let work = View { network: "work".into(), incidents: Arc::new([]), targets: Arc::new([]), ..here().view() };
     let (_served, _rooms) = serve(&bus, vec![here().view(), work]).await.unwrap();
-    prints(&bus, "status", expect![[r#"
+    prints(
+        &bus,
+        "status",
+        expect![[r#"
         home: 1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
         INCIDENT  STANDING  SINCE   TOLD              REASON
@@ -123,47 +151,74 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
 
         node laptop is dead, last heard 1h ago
         exit 0
-    "#]]).await;
-    prints(&bus, "nodes", expect![[r#"
-        NETWORK  NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        home     ber1    member  me        now     yes    1/1    -         0.1.0    -
-        home     fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        home     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        work     ber1    member  me        now     yes    1/1    -         0.1.0    -
-        work     fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        work     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]]).await;
-    prints(&bus, "nodes --network work", expect![[r#"
-        NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
-        ber1    member  me        now     yes    1/1    -         0.1.0    -
-        fra1    member  alive     1s ago  yes    1/1    11.90 ms  0.1.0    -
-        laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
-        exit 0
-    "#]]).await;
-    prints(&bus, "targets --network work", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "nodes",
+        expect![[r#"
+            NETWORK  NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            home     ber1    member  me        now     yes    1/1    -         0.1.0    -
+            home     fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            home     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            work     ber1    member  me        now     yes    1/1    -         0.1.0    -
+            work     fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            work     laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "nodes --network work",
+        expect![[r#"
+            NODE    ROLE    PRESENCE  HEARD   VOTES  LINKS  RTT       VERSION  REMARKS
+            ber1    member  me        now     yes    1/1    -         0.1.0    -
+            fra1    member  alive     1m ago  yes    1/1    11.90 ms  0.1.0    -
+            laptop  member  dead      1h ago  no     0/1    -         0.1.0    -
+            exit 0
+        "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "targets --network work",
+        expect![[r#"
         no targets
         exit 0
-    "#]]).await;
-    prints(&bus, "status --network wrok", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "status --network wrok",
+        expect![[r#"
         peerwatchctl: this node is in no network "wrok"; it is in: home, work
         exit 1
-    "#]]).await;
-    prints(&bus, "ping 192.0.2.1", expect![[r#"
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "ping 192.0.2.1",
+        expect![[r#"
         peerwatchctl: this node is in several networks; name one of: home, work
         exit 1
-    "#]]).await;
+    "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
-    let mut bus = PrivateBus::start();
+    let mut bus = PrivateBus::with_our_policy();
     prints(&bus, "status", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: The name org.peerwatch.Peerwatch1 was not provided by any .service files; is it running? (systemctl status peerwatchd)
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
         exit 3
     "#]]).await;
     prints(&bus, "watch", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: The name org.peerwatch.Peerwatch1 was not provided by any .service files; is it running? (systemctl status peerwatchd)
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
         exit 3
     "#]]).await;
     bus.kill();
@@ -173,9 +228,20 @@ async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
 }
 
 #[tokio::test]
+async fn who_may_not_ping_is_told_who_may() {
+    let bus = PrivateBus::with_our_policy();
+    let (_served, _rooms) = serve(&bus, vec![here().view()]).await.unwrap();
+    let said = run(&bus, "ping 192.0.2.1").await;
+    assert_eq!(said, "peerwatchctl: the bus lets only root ask for this; try it with sudo\nexit 1\n");
+    assert!(run(&bus, "status").await.starts_with("1 incident open;"));
+}
+
+#[tokio::test]
 async fn wrong_words_are_usage_errors() {
     let bus = PrivateBus::start();
-    for words in ["", "sattus", "status extra", "ping", "ping h --count 0", "ping h --count 21", "ping h --timeout 5", "ping h --timeout 61s"] {
+    for words in
+        ["", "sattus", "status extra", "ping", "ping h --count 0", "ping h --count 21", "ping h --timeout 5", "ping h --timeout 61s"]
+    {
         let said = run(&bus, words).await;
         assert!(said.ends_with("exit 2\n") && said.contains("Usage:") | said.contains("--help"), "{words}: {said}");
     }
@@ -225,7 +291,8 @@ async fn ping_prints_a_line_for_each_node_and_fails_if_nobody_got_a_reply() {
         kiosk  : cannot ping: no raw socket
         laptop : no answer
         exit 0
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
     let (said, _) = tokio::join!(run(&bus, "ping 192.0.2.1"), answered(&mut rooms[0], &rows[2..]));
     assert!(said.ends_with("exit 1\n"), "{said}");
     let (said, _) = tokio::join!(printed(&bus, "ping 192.0.2.1 --json"), answered(&mut rooms[0], &rows));
@@ -306,24 +373,28 @@ fn without_time(line: &str) -> String {
 
 #[tokio::test]
 async fn watch_prints_a_line_for_each_change() {
-    watch_lines("watch", expect![[r#"
-        node laptop: dead -> alive
-        node laptop: votes
-        node laptop: linked to ber1 ([2001:db8::9]:40412)
-        target router: removed
-        incident router#2: opened: down: HTTP 503
-        incident shop#3: closed after 3m 5s
-        node ber1: cannot write its journal: no space left on device; free some
-        peerwatchctl: cannot reach peerwatchd on the system bus: it has left the bus; is it running? (systemctl status peerwatchd)
-        exit 3
-    "#]]).await;
+    watch_lines(
+        "watch",
+        expect![[r#"
+            node laptop: dead -> alive
+            node laptop: takes part in votes
+            node laptop: linked to ber1 ([2001:db8::9]:40412)
+            target router: removed
+            incident router#2: opened: down: HTTP 503
+            incident shop#3: closed after 3m 5s
+            node ber1: cannot write its journal: no space left on device; free some
+            peerwatchctl: cannot reach peerwatchd on the system bus: it has left the bus; is it running? (systemctl status peerwatchd)
+            exit 3
+        "#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn watch_prints_an_object_for_each_change() {
     watch_lines("watch --json", expect![[r#"
         {"change":"presence","from":"dead","kind":"node","name":"laptop","network":"home","text":"dead -> alive","to":"alive"}
-        {"change":"voting","from":"no","kind":"node","name":"laptop","network":"home","text":"votes","to":"yes"}
+        {"change":"voting","from":"no","kind":"node","name":"laptop","network":"home","text":"takes part in votes","to":"yes"}
         {"change":"link","from":"down","kind":"node","name":"laptop","network":"home","text":"linked to ber1 ([2001:db8::9]:40412)","to":"up"}
         {"change":"removed","from":"","kind":"target","name":"router","network":"home","text":"removed","to":""}
         {"change":"opened","from":"","kind":"incident","name":"router#2","network":"home","text":"opened: down: HTTP 503","to":"down"}

@@ -74,7 +74,7 @@ pub struct ConfigError {
     /// What to do.
     pub remedy: String,
     /// The line in question; absent where it could hold a secret.
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 /// A line of a file with a mark below it.
@@ -111,6 +111,7 @@ pub fn network(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(settings
 ///
 /// `gateway` is the default gateway's address if there is one, `web` where this node serves its page.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "whoever looks the gateway up has no other use for it")]
 pub fn local(node_name: &str, me: NodeId, gateway: Option<String>, name_servers: &[String], web: SocketAddr) -> settings::Network {
     local::settings(node_name, me, gateway.is_some(), name_servers, web)
 }

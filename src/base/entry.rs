@@ -26,6 +26,10 @@ pub const DOMAIN: &[u8] = b"peerwatch entry 1\0";
 /// The version that this file writes and reads.
 const VERSION: u8 = 1;
 
+/// No Lamport number is greater: a billion entries a second reach it in a century. Without a bound one
+/// member could use up all numbers for everybody.
+const LAMPORT: u64 = 1 << 62;
+
 /// Bytes before the facts.
 const HEADER: usize = 1 + 32 + 32 + 8 + 16 + 1 + 8 + 32 + 8 + 8 + 2;
 
@@ -80,6 +84,8 @@ pub enum EntryFault {
     Version(u8),
     /// A lane that this version does not know.
     Lane(u8),
+    /// A Lamport number that nobody can have reached.
+    Lamport,
     /// Written for another network.
     Stranger,
     /// Not signed by its author.
@@ -93,6 +99,7 @@ impl std::fmt::Display for EntryFault {
             Self::Torn => f.write_str("cut short or with bytes left over"),
             Self::Version(version) => write!(f, "in format {version}; this version reads format {VERSION}: upgrade this node"),
             Self::Lane(lane) => write!(f, "on lane {lane}, which this version does not know: upgrade this node"),
+            Self::Lamport => f.write_str("with a Lamport number that nobody can have reached"),
             Self::Stranger => f.write_str("written for another network"),
             Self::Forged => f.write_str("not signed by its author"),
         }
@@ -164,6 +171,9 @@ impl Entry {
         let previous = EntryHash(*rest.take()?);
         let lamport = u64::from_be_bytes(*rest.take()?);
         let wall = Wall(i64::from_be_bytes(*rest.take()?));
+        if LAMPORT < lamport || LAMPORT < incarnation.opened {
+            return Err(EntryFault::Lamport);
+        }
         let count = usize::from(u16::from_be_bytes(*rest.take()?));
         if count == 0 || limits::ENTRY_FACTS < count {
             return Err(EntryFault::Torn);

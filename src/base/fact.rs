@@ -157,6 +157,10 @@ pub struct Opened {
     /// Nodes enrolled.
     #[n(6)]
     pub enrolled: u16,
+    /// Names of the channels that are to be told of it, so that it is told even if it is over before
+    /// anybody who can tell has heard of it.
+    #[n(7)]
+    pub channels: Vec<String>,
 }
 
 /// An incident closes.
@@ -177,9 +181,6 @@ pub struct Closed {
     /// The standing now.
     #[n(4)]
     pub standing: Standing,
-    /// Notices of how bad it was that no channel's receipt is known for: they are still to be told.
-    #[n(5)]
-    pub owed: Vec<IntentKey>,
 }
 
 /// A candidate asks for the votes on a group of keys. The entry's hash names the ballot.

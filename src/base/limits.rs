@@ -22,8 +22,11 @@ pub const FRAME_ENTRIES: usize = 256;
 /// Bytes of entries in one batch read from the store for a link; well below a frame.
 pub const BATCH_BYTES: usize = 512 * 1024;
 
-/// Chains that one heads message may name: 1,000 nodes, five lanes, some old incarnations.
-pub const HEADS: usize = 16 * 1024;
+/// Chains that one heads message may name; at some 110 bytes each they fit a frame. More take several.
+pub const HEADS: usize = 8 * 1024;
+
+/// Nodes, recipients or entries that one fact names; more would not be read, and must fit an entry.
+pub const NAMED: usize = 256;
 
 /// Inputs in one turn of the loop, so that a flood cannot hold back a commit for long; wild guess.
 pub const TURN: usize = 512;
@@ -67,7 +70,7 @@ pub const BODY: usize = 1024 * 1024;
 /// Bytes that a TCP probe reads in search of what it expects.
 pub const BANNER: usize = 16 * 1024;
 
-/// Connections not yet authenticated, together and from one address.
+/// Connections not yet authenticated, together; and from one address once half of them are taken.
 pub const HANDSHAKES: usize = 64;
 /// See [`HANDSHAKES`].
 pub const HANDSHAKES_PER_ADDRESS: usize = 8;
@@ -143,7 +146,7 @@ pub const TURN_OF_WITNESS: Span = Span(1500);
 pub const COMMANDS: usize = 64;
 
 /// Ping requests remembered, so that none is answered or forwarded twice.
-pub const REQUESTS: usize = 1024;
+pub const REQUESTS: usize = 16 * 1024;
 
 /// Longest time a ping request may ask nodes to take.
 pub const REQUEST_TIME: Span = Span::secs(60);
@@ -248,7 +251,7 @@ pub const GROUP_TIME_MOST: Span = Span::secs(30);
 
 /// Least size of a journal: a small network's state and a few days of events; wild guess.
 pub const JOURNAL_LEAST: u64 = 16 * 1024 * 1024;
-/// Most size of a journal: beyond it SQLite still works, and nobody has tried.
+/// Most size of a journal; larger ones have never been tried.
 pub const JOURNAL_MOST: u64 = 1 << 42;
 
 /// Web connections at once.
@@ -289,3 +292,27 @@ pub const WEB_LINES: usize = 64;
 
 /// Samples put aside while the database cannot be written: an hour of a hundred targets.
 pub const SAMPLES_ASIDE: usize = 12_000;
+
+/// Targets, and incidents, that the bus shows. One call returns them all, and the system bus cuts off who
+/// sends it more than 32 MiB: 10,000 targets with their rows make 26 MiB at the very most.
+pub const BUS_TARGETS: usize = 10_000;
+/// See [`BUS_TARGETS`]; nobody reads more incidents than this.
+pub const BUS_INCIDENTS: usize = 2_000;
+
+/// Rows (watchers of targets) that the bus shows together, some 500 bytes each at most: see
+/// [`BUS_TARGETS`]. Complete for 200 nodes and 200 targets; above, each target shows its share.
+pub const BUS_ROWS: usize = 40_000;
+
+/// Bytes of a host's name in a question: what the domain name system allows.
+pub const HOST: usize = 253;
+
+/// Incidents of one target that are over and still to be told, as after days without a mail server; older ones are let go.
+pub const UNTOLD: usize = 32;
+
+/// A target that was closed is opened again only after a pause, first and longest; each closing within the
+/// memory doubles it. Two looks confirm a recovery, so the first is about as long.
+pub const REOPEN_FIRST: Span = Span::secs(2);
+/// See [`REOPEN_FIRST`].
+pub const REOPEN_MOST: Span = Span::secs(120);
+/// See [`REOPEN_FIRST`].
+pub const REOPEN_MEMORY: Span = Span::secs(300);

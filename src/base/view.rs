@@ -155,8 +155,8 @@ pub struct WatcherView {
     pub node: String,
     /// Its verdict.
     pub verdict: Verdict,
-    /// Since when, by its wall clock.
-    pub since: Wall,
+    /// Since when, by its wall clock; none while it has not judged.
+    pub since: Option<Wall>,
     /// Whether it counts now: able, alive, not isolated.
     pub counted: bool,
     /// Typical time of the look that the verdict rests on; for this node's own, of the last look.

@@ -124,11 +124,14 @@ impl Performer {
     pub(super) fn new(links: Links, prober: Prober, outbox: watch::Receiver<Outbox>, reader: Reader) -> Self {
         let (reading, wanted) = std::sync::mpsc::channel();
         let name = format!("read-{}", links.identity.network);
+        let runtime = links.runtime.clone();
         // The thread ends when the performer does. A thread that cannot be made is a host out of threads,
         // where links break as soon as they are used, and say so.
-        let thread = std::thread::Builder::new().name(name).spawn(move || read(reader, &wanted));
+        let thread = std::thread::Builder::new().name(name).spawn(move || read(&runtime, reader, &wanted));
         if let Err(error) = thread {
-            tracing::error!("a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted");
+            tracing::error!(
+                "a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted"
+            );
         }
         Self { links, prober, outbox, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
     }
@@ -211,8 +214,8 @@ impl Performer {
     }
 }
 
-/// Reads what links ask for, one batch after the other. A link that is full is closed: its heads repair it.
-fn read(mut reader: Reader, wanted: &std::sync::mpsc::Receiver<(LinkId, Vec<Stretch>, mpsc::Sender<Outgoing>)>) {
+/// Reads what links ask for, one batch after the other.
+fn read(runtime: &Handle, mut reader: Reader, wanted: &std::sync::mpsc::Receiver<(LinkId, Vec<Stretch>, mpsc::Sender<Outgoing>)>) {
     while let Ok((link, stretches, outgoing)) = wanted.recv() {
         let mut left: VecDeque<Stretch> = stretches.into();
         let mut frames = Vec::new();
@@ -230,6 +233,9 @@ fn read(mut reader: Reader, wanted: &std::sync::mpsc::Receiver<(LinkId, Vec<Stre
                 Outgoing::Close("the journal of this node cannot be read".into())
             }
         };
-        let _ = outgoing.try_send(next);
+        // A link has at most one batch under way, so what waits here is bounded by the number of links.
+        if let Err(mpsc::error::TrySendError::Full(next)) = outgoing.try_send(next) {
+            runtime.spawn(async move { outgoing.send(next).await });
+        }
     }
 }

@@ -81,9 +81,7 @@ pub(super) fn status(view: &View) -> String {
 /// Begins to log: structured to journald where standard error goes there, else lines to standard error.
 pub(super) fn begin_logging() {
     let level = std::env::var("PEERWATCH_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
-    let filter = tracing_subscriber::filter::Targets::new()
-        .with_default(tracing::Level::WARN)
-        .with_target("peerwatch", level);
+    let filter = tracing_subscriber::filter::Targets::new().with_default(tracing::Level::WARN).with_target("peerwatch", level);
     let registry = tracing_subscriber::registry().with(filter);
     let journald = systemd::journal_stream().then(tracing_journald::layer).and_then(Result::ok);
     match journald {

@@ -91,6 +91,11 @@ impl Turns {
             let stop = !self.gather(&mut arrivals, &between);
             let now = clock::now();
             for arrival in arrivals.drain(..) {
+                if matches!(arrival, Arrival::Reload(_)) {
+                    // Everything is read again from the store, so what came before must be in it.
+                    self.node.handle(now, Input::Tick, &mut out);
+                    self.end_turn(now, &mut out, &mut between)?;
+                }
                 self.take(now, arrival, &mut out, &mut between);
             }
             self.node.handle(now, Input::Tick, &mut out);
@@ -147,7 +152,10 @@ impl Turns {
                 self.node.handle(now, Input::Reload(settings), out);
                 // Whose word counts may have changed, so all that was said is read again.
                 match self.entries() {
-                    Ok(entries) => self.node.refold(now, entries.into_iter(), None),
+                    Ok(entries) => {
+                        let fault = self.node.fault().map(ToOwned::to_owned);
+                        self.node.refold(now, entries.into_iter(), fault);
+                    }
                     Err(fault) => tracing::error!(network = self.name, "after the reload the journal could not be read again: {fault}"),
                 }
             }
@@ -204,7 +212,9 @@ impl Turns {
         if now.mono < due {
             return Ok(());
         }
-        match self.store.commit(&[], &between.kept) {
+        // Old samples share the space with everything else, so removing them may be the whole remedy.
+        let freed = self.store.prune_samples(now.wall).map(drop);
+        match freed.and_then(|()| self.store.probe()).and_then(|()| self.store.commit(&[], &between.kept)) {
             Ok(()) => {
                 tracing::info!(network = self.name, "the journal is written again");
                 between.retry = None;

@@ -163,7 +163,8 @@ async fn ping(flags: &Flags, host: &str, count: u16, within: Span, terminal: &Te
 
 async fn watch(flags: &Flags, clock: fn() -> Now, terminal: &Terminal) -> Result<Answer, Trouble> {
     let client = Client::connect(Span::ZERO).await?;
-    // First the signals, then the objects: what changes in between is in both, and told at most twice.
+    // First the signals, then the objects, so that no change is missed; one in between is in both
+    // and not told.
     let (mut signals, mut owner) = client.signals().await?;
     let mut objects = client.objects().await?;
     let several = 1 < chosen(flags, picture::views(&objects))?.len();
@@ -176,7 +177,7 @@ async fn watch(flags: &Flags, clock: fn() -> Now, terminal: &Terminal) -> Result
             return Err(Trouble::Unreachable("it has left the bus".into()));
         };
         let now = clock().wall;
-        for mut change in watch::apply(&mut objects, &signal.map_err(client::trouble)?) {
+        for mut change in watch::apply(&mut objects, &signal?) {
             if flags.network.as_ref().is_some_and(|network| *network != change.network) {
                 continue;
             }

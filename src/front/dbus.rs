@@ -12,6 +12,7 @@ mod incident;
 mod manager;
 mod network;
 mod node;
+mod outline;
 mod path;
 mod shelf;
 mod target;
@@ -20,19 +21,21 @@ mod value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 use zbus::connection::Builder;
 use zbus::fdo::{ObjectManager, RequestNameFlags};
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, OwnedObjectPath};
+use zbus::{Connection, DBusError as _, ObjectPath, OwnedObjectPath};
 
 use self::incident::Incident;
 use self::manager::Manager;
 use self::network::{Network, Shape};
 use self::node::Node;
-use self::shelf::{Shelf, Slot};
+use self::shelf::{Room, Shelf, Slot};
 use self::target::Target;
+use crate::base::limits;
 use crate::base::view::View;
 use crate::front::desk::{Desk, Desks};
 
@@ -88,6 +91,9 @@ impl fmt::Display for BusError {
 
 impl std::error::Error for BusError {}
 
+/// A bus that is slower than this is stuck.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Puts all networks on the bus, takes the name when everything is there, and follows the views from
 /// then on. Must be called within a tokio runtime.
 ///
@@ -98,18 +104,26 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
         BusAddress::System => Builder::system(),
         BusAddress::At(address) => Builder::address(address.as_str()),
     };
-    let builder = builder.serve_at(path::ROOT, Manager::new(desks.clone())).serve_at(path::ROOT, ObjectManager);
-    let connection = builder.build().await.map_err(|error| BusError::Unreachable(error.to_string()))?;
+    let manager = Manager::new(desks.clone());
+    let root = outline::describe(&manager) + &outline::describe(&ObjectManager);
+    let builder = builder.serve_at(path::ROOT, manager).serve_at(path::ROOT, ObjectManager).method_timeout(PATIENCE);
+    let built = tokio::time::timeout(PATIENCE, builder.build()).await;
+    let built = built.map_err(|_| BusError::Unreachable("it does not answer".into()))?;
+    let connection = built.map_err(|error| BusError::Unreachable(error.to_string()))?;
     let mut followers = JoinSet::new();
     for desk in &*desks {
-        let follower = Follower::new(desk.clone(), connection.clone()).await.map_err(lost)?;
+        let follower = Follower::new(desk.clone(), connection.clone(), desks.len()).await.map_err(|error| lost(&error))?;
         followers.spawn(follower.follow());
     }
+    describe_above(&connection, &desks, &root).await.map_err(|error| lost(&error))?;
     // Not to be replaced, not replacing, not queued: there is one daemon or an error.
-    connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE.into()).await.map_err(|error| match error {
+    let named = connection.request_name_with_flags(path::NAME, RequestNameFlags::DO_NOT_QUEUE).await;
+    named.map_err(|error| match error {
         zbus::Error::NameTaken => BusError::NameTaken,
-        zbus::Error::MethodError(name, why, _) if name.ends_with(".AccessDenied") => BusError::NotAllowed(why.unwrap_or_default()),
-        error => lost(error),
+        zbus::Error::FDO(why) if why.name().ends_with(".AccessDenied") => {
+            BusError::NotAllowed(why.description().unwrap_or_default().into())
+        }
+        error => lost(&error),
     })?;
     Ok(Bus { connection, followers })
 }
@@ -132,7 +146,21 @@ impl Bus {
     }
 }
 
-fn lost(error: zbus::Error) -> BusError {
+/// Describes the paths from the root down to the networks.
+async fn describe_above(bus: &Connection, desks: &Desks, root: &str) -> zbus::Result<()> {
+    let mut parent = String::new();
+    for name in path::ROOT.split('/').skip(1) {
+        let child = name.to_owned();
+        let above = if parent.is_empty() { "/" } else { &parent };
+        outline::cover(bus, ObjectPath::try_from(above)?, String::new(), move || vec![child.clone()]).await?;
+        parent = format!("{parent}/{name}");
+    }
+    outline::cover(bus, ObjectPath::try_from(path::ROOT)?, root.into(), || vec!["network".into()]).await?;
+    let networks: Vec<String> = desks.iter().map(|desk| path::last(&path::network(&desk.network))).collect();
+    outline::cover(bus, path::networks(), String::new(), move || networks.clone()).await
+}
+
+fn lost(error: &zbus::Error) -> BusError {
     BusError::Lost(error.to_string())
 }
 
@@ -148,16 +176,25 @@ struct Follower {
 
 impl Follower {
     /// Puts the network on the bus as its view is now.
-    async fn new(mut desk: Desk, bus: Connection) -> zbus::Result<Self> {
+    async fn new(mut desk: Desk, bus: Connection, networks: usize) -> zbus::Result<Self> {
         let place = path::network(&desk.network);
         let view = desk.view.borrow_and_update().clone();
         let nothing: Arc<[OwnedObjectPath]> = Arc::new([]);
-        let shape =
-            Shape { name: desk.network.clone(), view: view.clone(), nodes: nothing.clone(), targets: nothing.clone(), incidents: nothing };
-        let network = Slot::add(&bus, place.clone(), place.clone(), Arc::new(shape)).await?;
-        let nodes = Shelf::new("node", place.clone());
-        let targets = Shelf::new("target", place.clone());
-        let incidents = Shelf::new("incident", place);
+        let shape = Shape {
+            name: desk.network.clone(),
+            view: view.clone(),
+            nodes: nothing.clone(),
+            targets: nothing.clone(),
+            incidents: nothing,
+            hidden: (0, 0),
+        };
+        let network = Slot::add(&bus, place.clone(), place.clone(), Arc::new(shape), Arc::default()).await?;
+        let room = |objects, rows| Room { objects: objects / networks, rows: rows / networks };
+        let nodes = Shelf::new("node", place.clone(), room(limits::NODES, limits::BUS_ROWS / 4));
+        let targets = Shelf::new("target", place.clone(), room(limits::BUS_TARGETS, limits::BUS_ROWS));
+        let incidents = Shelf::new("incident", place.clone(), room(limits::BUS_INCIDENTS, limits::BUS_ROWS / 4));
+        let (a, b, c) = (nodes.children(), targets.children(), incidents.children());
+        outline::cover(&bus, place, network.description(), move || [a(), b(), c()].concat()).await?;
         let mut follower = Self { desk, bus, network, nodes, targets, incidents };
         follower.show(&view).await?;
         Ok(follower)
@@ -171,7 +208,7 @@ impl Follower {
             }
             let view = self.desk.view.borrow_and_update().clone();
             if let Err(error) = self.turn(&view).await {
-                return lost(error);
+                return lost(&error);
             }
         }
     }
@@ -201,6 +238,7 @@ impl Follower {
             nodes: self.nodes.order(),
             targets: self.targets.order(),
             incidents: self.incidents.order(),
+            hidden: (self.targets.hidden(view.targets.len()), self.incidents.hidden(view.incidents.len())),
         };
         self.network.show(&self.bus, Arc::new(shape)).await
     }

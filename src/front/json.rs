@@ -176,8 +176,8 @@ pub struct Watcher {
     pub node: String,
     /// `up`, `degraded`, `down`, `unknown` or `unable`.
     pub verdict: String,
-    /// Since when, by the watcher's wall clock.
-    pub since: String,
+    /// Since when, by the watcher's wall clock; `null` while it has not judged.
+    pub since: Option<String>,
     /// Whether it counts now: able, alive, not isolated.
     pub counted: bool,
     /// Typical time of the look that the verdict rests on; of the last look for the showing node's own.
@@ -510,7 +510,7 @@ fn watcher(watcher: &WatcherView) -> Watcher {
     Watcher {
         node: watcher.node.clone(),
         verdict: watcher.verdict.word().into(),
-        since: moment(watcher.since),
+        since: watcher.since.map(moment),
         counted: watcher.counted,
         rtt_seconds: watcher.time.map(round_trip),
         loss: watcher.loss.map(share),

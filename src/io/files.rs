@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use crate::base::config::{FoundKey, Layer, check_name};
+use crate::base::id::NodeId;
 use crate::base::key::{KeyError, public_from_pem};
 use crate::base::limits;
 
@@ -39,6 +40,8 @@ pub enum FileError {
         path: PathBuf,
         /// The system's reason.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// More than is ever needed.
     TooLarge {
@@ -61,7 +64,7 @@ pub enum FileError {
         /// How many would be read.
         most: usize,
     },
-    /// A secret that every user of this host can read.
+    /// A secret that every user of this host can read or change.
     Exposed {
         /// Which.
         path: PathBuf,
@@ -92,11 +95,7 @@ impl fmt::Display for FileError {
             Self::NotAFile { path, kind } => {
                 write!(f, "{}: this is {kind} where a file belongs; move it away", path.display())
             }
-            Self::Unreadable { path, reason } => write!(
-                f,
-                "{}: cannot be read ({reason}); see that user peerwatch may read it and enter the directories above it",
-                path.display()
-            ),
+            Self::Unreadable { path, reason, remedy } => write!(f, "{}: cannot be read ({reason}); {remedy}", path.display()),
             Self::TooLarge { path, most } => {
                 write!(f, "{}: this file has more than {most} bytes; put the right file there", path.display())
             }
@@ -108,7 +107,7 @@ impl fmt::Display for FileError {
             }
             Self::Exposed { path, mode } => write!(
                 f,
-                "{}: every user of this host can read this secret (mode {mode:04o}); run: chmod o= {}",
+                "{}: every user of this host can read or change this secret (mode {mode:04o}); run: chmod o= {}",
                 path.display(),
                 path.display()
             ),
@@ -190,14 +189,17 @@ pub fn secret(credential: &str, file: Option<&Path>) -> Result<Option<String>, F
 }
 
 fn secret_in(credentials: Option<&Path>, credential: &str, file: Option<&Path>) -> Result<Option<String>, FileError> {
-    let given = credentials.map(|directory| directory.join(credential));
-    if let Some(path) = given.filter(|path| path.exists()) {
-        return read_secret(&path).map(Some);
+    if let Some(path) = credentials.map(|directory| directory.join(credential)) {
+        match look(&path, limits::SECRET)? {
+            Found::Absent => {}
+            Found::Empty => return Err(FileError::Empty { path }),
+            Found::Text(layer) => return content(&path, &layer.text).map(Some),
+        }
     }
     let Some(file) = file else { return Ok(None) };
     match fs::metadata(file) {
         // Readable by the group is how root hands a file to the service's user.
-        Ok(metadata) if metadata.is_file() && metadata.permissions().mode() & 0o007 != 0 => {
+        Ok(metadata) if metadata.is_file() && metadata.mode() & 0o006 != 0 => {
             Err(FileError::Exposed { path: file.to_owned(), mode: metadata.mode() & 0o7777 })
         }
         _ => read_secret(file).map(Some),
@@ -205,15 +207,18 @@ fn secret_in(credentials: Option<&Path>, credential: &str, file: Option<&Path>) 
 }
 
 fn read_secret(path: &Path) -> Result<String, FileError> {
-    let text = match look(path, limits::SECRET)? {
-        Found::Text(layer) => layer.text,
-        Found::Empty => String::new(),
+    match look(path, limits::SECRET)? {
+        Found::Text(layer) => content(path, &layer.text),
+        Found::Empty => Err(FileError::Empty { path: path.to_owned() }),
         Found::Absent => {
             let remedy = "write the secret alone into this file, or name another in peerwatch.toml".to_owned();
-            return Err(FileError::Missing { path: path.to_owned(), remedy });
+            Err(FileError::Missing { path: path.to_owned(), remedy })
         }
-    };
-    let secret = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+    }
+}
+
+fn content(path: &Path, text: &str) -> Result<String, FileError> {
+    let secret = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if secret.is_empty() { Err(FileError::Empty { path: path.to_owned() }) } else { Ok(secret.to_owned()) }
 }
 
@@ -251,7 +256,7 @@ fn keys(directory: &Path) -> Result<Vec<FoundKey>, FileError> {
 }
 
 /// A public key, or the end of a sentence that begins with the file's name.
-fn key(path: &Path) -> Result<crate::base::id::NodeId, String> {
+fn key(path: &Path) -> Result<NodeId, String> {
     match look(path, limits::KEY_FILE) {
         Ok(Found::Text(layer)) if layer.text.contains("PRIVATE KEY") => {
             Err("holds a secret key, which belongs on its own node alone".to_owned())
@@ -271,7 +276,7 @@ fn key(path: &Path) -> Result<crate::base::id::NodeId, String> {
 /// Files of a directory with this extension, in the order of their names; none if there is no such
 /// directory. Hidden ones, which editors leave behind, do not count.
 fn list(directory: &Path, extension: &str, most: usize) -> Result<Vec<PathBuf>, FileError> {
-    let unreadable = |error: io::Error| FileError::Unreadable { path: directory.to_owned(), reason: reason(&error) };
+    let unreadable = |error: io::Error| unreadable(directory, &error);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -302,12 +307,13 @@ enum Found {
 }
 
 fn look(path: &Path, most: u64) -> Result<Found, FileError> {
-    let unreadable = |error: io::Error| FileError::Unreadable { path: path.to_owned(), reason: reason(&error) };
+    let unreadable = |error: io::Error| unreadable(path, &error);
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_ok() => {
             let reason = "a link to a file that does not exist".to_owned();
-            return Err(FileError::Unreadable { path: path.to_owned(), reason });
+            let remedy = "correct the link or remove it, or mount what it leads to";
+            return Err(FileError::Unreadable { path: path.to_owned(), reason, remedy });
         }
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Absent),
         Err(error) => return Err(unreadable(error)),
@@ -337,10 +343,16 @@ fn look(path: &Path, most: u64) -> Result<Found, FileError> {
     }
 }
 
-/// The system's reason without its number.
-fn reason(error: &io::Error) -> String {
+fn unreadable(path: &Path, error: &io::Error) -> FileError {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
+    // Without the system's number for it.
+    let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
+    let remedy = match error.kind() {
+        ErrorKind::PermissionDenied => "see that user peerwatch may read it and enter the directories above it",
+        ErrorKind::NotADirectory => "a file stands where one of its directories belongs; move that file away",
+        _ => "see what the system log says of this disk (journalctl -k)",
+    };
+    FileError::Unreadable { path: path.to_owned(), reason, remedy }
 }
 
 #[cfg(test)]

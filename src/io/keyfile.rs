@@ -48,6 +48,8 @@ pub enum KeyFileError {
         path: PathBuf,
         /// The system's reason.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// A new key could not be kept.
     Unwritable {
@@ -68,20 +70,18 @@ impl fmt::Display for KeyFileError {
         match self {
             Self::Exposed { path, mode } => write!(
                 f,
-                "{}: others can read or change this key (mode {mode:04o}); run: chmod 600 {}; if it may have been copied, revoke this node and let it make a new key",
+                "{}: others can read or change this key (mode {mode:04o}); run: chmod 600 {}; \
+                 if it may have been copied, revoke this node and let it make a new key",
                 path.display(),
                 path.display()
             ),
             Self::Broken { path } => write!(
                 f,
-                "{}: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: the node then makes a new key and must be admitted anew",
+                "{}: this is not an Ed25519 secret key in PEM; put the right one back from a backup, or remove the file: \
+                 the node then makes a new key and must be admitted anew",
                 path.display()
             ),
-            Self::Unreadable { path, reason } => write!(
-                f,
-                "{}: the key cannot be read ({reason}); see that it belongs to user peerwatch and that its directory can be entered",
-                path.display()
-            ),
+            Self::Unreadable { path, reason, remedy } => write!(f, "{}: the key cannot be read ({reason}); {remedy}", path.display()),
             Self::Unwritable { path, reason } => write!(
                 f,
                 "{}: a new key cannot be kept here ({reason}); see that the directory belongs to user peerwatch and that the disk has room",
@@ -109,32 +109,38 @@ pub fn load_or_create(path: &Path, credential: &str) -> Result<Loaded, KeyFileEr
 
 fn load_or_create_in(credentials: Option<&Path>, path: &Path, credential: &str) -> Result<Loaded, KeyFileError> {
     let given = credentials.map(|directory| directory.join(credential));
-    let (key, created) = match given.filter(|given| given.exists()) {
+    let (key, created) = match given {
         // Who may read a credential is systemd's business.
-        Some(given) => (read(&given)?, false),
-        None => match load(path)? {
-            Some(key) => (key, false),
-            None => create(path)?,
-        },
+        Some(given) if is_there(&given)? => (read(&given)?, false),
+        _ if is_there(path)? => (load(path)?, false),
+        _ => create(path)?,
     };
     publish(&path.with_extension("pub"), &key, created)?;
     Ok(Loaded { key, created })
 }
 
-fn load(path: &Path) -> Result<Option<SecretKey>, KeyFileError> {
+/// Whether anything has this name. A link to nowhere has (a disk is not mounted), and what cannot be
+/// looked at is an error: neither is a reason to become somebody else.
+fn is_there(path: &Path) -> Result<bool, KeyFileError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+fn load(path: &Path) -> Result<SecretKey, KeyFileError> {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.mode() & 0o077 != 0 => {
+        Ok(metadata) if metadata.is_file() && metadata.mode() & 0o077 != 0 => {
             Err(KeyFileError::Exposed { path: path.to_owned(), mode: metadata.mode() & 0o7777 })
         }
-        Ok(_) => read(path).map(Some),
-        // A link to nowhere (a disk not mounted) is no reason to become somebody else.
-        Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(None),
-        Err(error) => Err(KeyFileError::Unreadable { path: path.to_owned(), reason: reason(&error) }),
+        Ok(_) => read(path),
+        Err(error) => Err(unreadable(path, &error)),
     }
 }
 
 fn read(path: &Path) -> Result<SecretKey, KeyFileError> {
-    let unreadable = |error: io::Error| KeyFileError::Unreadable { path: path.to_owned(), reason: reason(&error) };
+    let unreadable = |error: io::Error| unreadable(path, &error);
     let broken = || KeyFileError::Broken { path: path.to_owned() };
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(broken());
@@ -160,7 +166,7 @@ fn create(path: &Path) -> Result<(SecretKey, bool), KeyFileError> {
     let temporary = write_temporary(path, pem.as_bytes(), 0o600).map_err(unwritable)?;
     match keep_first(&temporary, path, directory) {
         Ok(true) => Ok((SecretKey::from_bytes(&bytes), true)),
-        Ok(false) => load(path)?.map(|key| (key, false)).ok_or_else(|| unwritable(ErrorKind::NotFound.into())),
+        Ok(false) => Ok((load(path)?, false)),
         Err(error) => {
             let _ = fs::remove_file(&temporary);
             Err(unwritable(error))
@@ -180,6 +186,8 @@ fn keep_first(temporary: &Path, path: &Path, directory: &Path) -> io::Result<boo
         Err(_) => fs::rename(temporary, path)?,
     }
     sync(directory)?;
+    // The directory itself may be new. The one above need not be readable, and then belongs to the system.
+    let _ = sync(parent(directory));
     Ok(true)
 }
 
@@ -207,9 +215,13 @@ fn write_temporary(path: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> 
     // One left by a crash of a process with the same number.
     let _ = fs::remove_file(&temporary);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(temporary)
+    match file.write_all(bytes).and_then(|()| file.sync_all()) {
+        Ok(()) => Ok(temporary),
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(error)
+        }
+    }
 }
 
 fn sync(directory: &Path) -> io::Result<()> {
@@ -218,6 +230,15 @@ fn sync(directory: &Path) -> io::Result<()> {
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> KeyFileError {
+    let remedy = match error.kind() {
+        ErrorKind::NotFound => "it is a link to a file that does not exist; mount what it leads to, or correct the link",
+        ErrorKind::NotADirectory => "a file stands where its directory belongs; move that file away",
+        _ => "see that the key belongs to user peerwatch and that its directory can be entered",
+    };
+    KeyFileError::Unreadable { path: path.to_owned(), reason: reason(error), remedy }
 }
 
 /// The system's reason without its number.
@@ -328,7 +349,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         make(directory.path());
         fs::set_permissions(directory.path().join("home/node.key"), fs::Permissions::from_mode(0o640)).unwrap();
-        expect!["/home/node.key: others can read or change this key (mode 0640); run: chmod 600 /home/node.key; if it may have been copied, revoke this node and let it make a new key"].assert_eq(&refusal(directory.path()));
+        expect![[r#"
+            /home/node.key: others can read or change this key (mode 0640); run: chmod 600 /home/node.key; if it may have been copied, revoke this node and let it make a new key"#]].assert_eq(&refusal(directory.path()));
     }
 
     #[test]
@@ -350,14 +372,41 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("home")).unwrap();
         symlink("/nonexistent/node.key", directory.path().join("home/node.key")).unwrap();
-        expect!["/home/node.key: the key cannot be read (No such file or directory); see that it belongs to user peerwatch and that its directory can be entered"].assert_eq(&refusal(directory.path()));
+        expect![[r#"
+            /home/node.key: the key cannot be read (No such file or directory); it is a link to a file that does not exist; mount what it leads to, or correct the link"#]].assert_eq(&refusal(directory.path()));
     }
 
     #[test]
     fn a_key_that_cannot_be_kept_is_not_used() {
+        // Not even root makes directories there.
+        let error = load_or_create_in(None, Path::new("/proc/self/peerwatch/node.key"), "x").unwrap_err();
+        expect![[r#"
+            /proc/self/peerwatch/node.key: a new key cannot be kept here (No such file or directory); see that the directory belongs to user peerwatch and that the disk has room"#]].assert_eq(&error.to_string());
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_the_directory_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("home"), "a file where the directory belongs").unwrap();
-        expect!["/home/node.key: the key cannot be read (Not a directory); see that it belongs to user peerwatch and that its directory can be entered"].assert_eq(&refusal(directory.path()));
+        fs::write(directory.path().join("home"), "").unwrap();
+        expect![[r#"
+            /home/node.key: the key cannot be read (Not a directory); a file stands where its directory belongs; move that file away"#]]
+        .assert_eq(&refusal(directory.path()));
+    }
+
+    #[test]
+    fn a_credential_that_cannot_be_used_is_no_reason_for_a_new_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let (state, credentials) = (directory.path().join("state/node.key"), directory.path().join("credentials"));
+        fs::create_dir(&credentials).unwrap();
+        symlink("/nonexistent", credentials.join("x")).unwrap();
+        fs::write(credentials.join("y"), "nonsense").unwrap();
+        for credential in ["x", "y"] {
+            load_or_create_in(Some(&credentials), &state, credential).unwrap_err();
+            assert!(!state.exists(), "{credential}");
+        }
+        fs::write(directory.path().join("file"), "").unwrap();
+        load_or_create_in(Some(&directory.path().join("file")), &state, "x").unwrap_err();
+        assert!(!state.exists());
     }
 
     #[test]

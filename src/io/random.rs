@@ -6,6 +6,7 @@
 /// A sentence with the remedy; a host without randomness is broken.
 pub fn bytes16() -> Result<[u8; 16], String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no random bytes: {error}; is getrandom(2) forbidden here?"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("the operating system gives no random bytes: {error}; is getrandom(2) forbidden here?"))?;
     Ok(bytes)
 }

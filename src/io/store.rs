@@ -200,6 +200,15 @@ impl Store {
         self.watch(pruned)
     }
 
+    /// Writes something of no consequence, to learn whether the database can be written.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn probe(&mut self) -> Result<(), StoreFault> {
+        let probed = self.connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', randomblob(8))", []);
+        self.watch(probed.map(drop).map_err(|error| StoreFault::of(&self.path, &error)))
+    }
+
     /// Bounds the database file (not its log) to `bytes`. Commits that need more fail with [`StoreFault::Full`] until it is
     /// raised. It is never bounded below its present size.
     ///

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::fact::{Closed, Opened};
-use crate::base::id::{EntryHash, IncidentId, IntentKey, NodeId, TargetId};
+use crate::base::id::{EntryHash, IncidentId, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::outcome::Standing;
 use crate::base::time::{Mono, Now, Span, Wall};
@@ -18,6 +18,8 @@ use crate::base::time::{Mono, Now, Span, Wall};
 pub struct Incidents {
     targets: BTreeMap<TargetId, BTreeMap<u32, Incident>>,
     wishes: BTreeMap<TargetId, (Act, Mono)>,
+    /// When an incident of a target was last closed, and how often that happened in a row.
+    closings: BTreeMap<TargetId, (Mono, u32)>,
 }
 
 /// What the journal says of one incident.
@@ -26,7 +28,6 @@ pub struct Incident {
     opened: BTreeMap<EntryHash, (Said, Opened)>,
     closed: BTreeMap<EntryHash, (Said, Closed)>,
     covered: BTreeSet<EntryHash>,
-    owed: BTreeSet<IntentKey>,
     /// When this node first knew of it, in this run of the daemon.
     seen: Option<Mono>,
 }
@@ -61,6 +62,7 @@ impl Incidents {
 
     /// Everything was folded anew in the same run of the daemon: when `before` knew of each first still holds.
     pub fn resume(&mut self, before: Self) {
+        self.closings = before.closings;
         for (target, numbers) in before.targets {
             for (number, known) in numbers {
                 if let Some(incident) = self.targets.get_mut(&target).and_then(|numbers| numbers.get_mut(&number)) {
@@ -70,11 +72,15 @@ impl Incidents {
         }
     }
 
-    /// Takes a `Closed` fact.
-    pub fn closed(&mut self, entry: EntryHash, said: Said, fact: &Closed) {
+    /// Takes a `Closed` fact. `now` is none while the past is read.
+    pub fn closed(&mut self, now: Option<Mono>, entry: EntryHash, said: Said, fact: &Closed) {
+        if let Some(now) = now {
+            let (last, times) = self.closings.entry(fact.incident.target.clone()).or_insert((now, 0));
+            *times = if now.since(*last) < limits::REOPEN_MEMORY { times.saturating_add(1) } else { 1 };
+            *last = now;
+        }
         let incident = self.incident(&fact.incident);
         incident.covered.extend(&fact.covers);
-        incident.owed.extend(&fact.owed);
         incident.closed.insert(entry, (said, fact.clone()));
     }
 
@@ -90,11 +96,16 @@ impl Incidents {
                 return None;
             }
         };
-        let due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+        let pause = match (&wish, self.open_of(target)) {
+            (Act::Open(_), None) => self.pause(now.mono, target),
+            _ => Span::ZERO,
+        };
+        let turns = pause + limits::TURN_OF_WITNESS * turn as u64;
+        let due = now.mono + turns;
         let (wished, due) = self.wishes.entry(target.clone()).or_insert_with(|| (wish.clone(), due));
         if *wished != wish {
             *wished = wish.clone();
-            *due = now.mono + limits::TURN_OF_WITNESS * turn as u64;
+            *due = now.mono + turns;
         }
         if now.mono < *due {
             return None;
@@ -134,11 +145,28 @@ impl Incidents {
         self.targets.get(&id.target)?.get(&id.number)
     }
 
+    /// How many incidents of its target came after this one.
+    #[must_use]
+    pub fn later(&self, id: &IncidentId) -> usize {
+        self.targets.get(&id.target).map_or(0, |numbers| numbers.range(id.number..).skip(1).count())
+    }
+
     /// All incidents.
     pub fn all(&self) -> impl Iterator<Item = (IncidentId, &Incident)> {
         self.targets.iter().flat_map(|(target, numbers)| {
             numbers.iter().map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
         })
+    }
+
+    /// How long a standing must be bad before a further incident opens: longer each time that one was closed
+    /// lately. Two nodes that see a target differently do not open and close in turns, and what flaps is told less.
+    fn pause(&self, now: Mono, target: &TargetId) -> Span {
+        match self.closings.get(target) {
+            Some((last, times)) if now.since(*last) < limits::REOPEN_MEMORY => {
+                Span(limits::REOPEN_FIRST.0 << times.saturating_sub(1).min(16)).min(limits::REOPEN_MOST)
+            }
+            _ => Span::ZERO,
+        }
     }
 
     fn next(&self, target: &TargetId) -> IncidentId {
@@ -170,10 +198,10 @@ impl Incident {
         self.opened.keys().copied().collect()
     }
 
-    /// Notices that were not known to be told when it closed.
+    /// Whether a channel was to be told when it opened.
     #[must_use]
-    pub const fn owed(&self) -> &BTreeSet<IntentKey> {
-        &self.owed
+    pub fn concerns(&self, channel: &str) -> bool {
+        self.opened.values().any(|(_, fact)| fact.channels.iter().any(|name| name == channel))
     }
 
     /// The worst that was said.
@@ -237,11 +265,11 @@ mod tests {
     }
 
     fn open(number: u32, standing: Standing) -> Opened {
-        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3 }
+        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3, channels: vec![] }
     }
 
     fn close(number: u32, covers: Vec<EntryHash>) -> Closed {
-        Closed { incident: id(number), covers, at: 0, lasted: 0, standing: Standing::Up, owed: vec![] }
+        Closed { incident: id(number), covers, at: 0, lasted: 0, standing: Standing::Up }
     }
 
     #[test]
@@ -263,9 +291,29 @@ mod tests {
         incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Down));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0), None);
         assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
-        incidents.closed(hash(2), said(2), &close(1, vec![hash(1)]));
+        incidents.closed(None, hash(2), said(2), &close(1, vec![hash(1)]));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), None);
         assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+    }
+
+    #[test]
+    fn what_was_just_closed_opens_again_only_after_a_pause_that_grows() {
+        let mut incidents = Incidents::default();
+        let mut pauses = Vec::new();
+        let mut ms = 0;
+        for number in 1..=8 {
+            let began = ms;
+            while incidents.consider(at(ms), &target(), Standing::Down, 0).is_none() {
+                ms += 500;
+            }
+            pauses.push(ms - began);
+            let number_hash = u8::try_from(number).unwrap();
+            incidents.opened(Some(Mono(ms)), hash(number_hash), said(1), &open(number, Standing::Down));
+            incidents.closed(Some(Mono(ms)), hash(100 + number_hash), said(2), &close(number, vec![hash(number_hash)]));
+        }
+        assert_eq!(pauses, [0, 2000, 4000, 8000, 16_000, 32_000, 64_000, 120_000]);
+        let later = at(ms + limits::REOPEN_MEMORY.0);
+        assert!(incidents.consider(later, &target(), Standing::Down, 0).is_some());
     }
 
     #[test]
@@ -281,7 +329,7 @@ mod tests {
     #[test]
     fn an_opening_from_the_other_side_of_a_split_stays_open() {
         let mut incidents = Incidents::default();
-        incidents.closed(hash(3), said(3), &close(1, vec![hash(1)]));
+        incidents.closed(None, hash(3), said(3), &close(1, vec![hash(1)]));
         incidents.opened(None, hash(2), said(2), &open(1, Standing::Down));
         incidents.opened(None, hash(1), said(1), &open(1, Standing::Down));
         let incident = incidents.get(&id(1)).unwrap();

@@ -103,14 +103,21 @@ pub struct Electorate<'a> {
     pub silent: Vec<NodeId>,
     /// Whether this node may grant: its last commit worked and its time of silence is over.
     pub voting: bool,
+    /// Whether it has said so for long enough that all who can hear it await its vote: only then may it
+    /// ask and act, or two nodes that begin to vote at the same moment would not know of each other.
+    pub announced: bool,
     /// Members enrolled, this node included.
     pub enrolled: usize,
+    /// Those of them that are expected to be there always: a majority is of these.
+    pub steady: BTreeSet<NodeId>,
     /// For how long this node has seen no other member alive; none while it sees one.
     pub alone: Option<Span>,
     /// More than half of the enrolled members must grant.
     pub majority: bool,
     /// Whether a node is given up and its links are read to the end.
     pub dead: &'a dyn Fn(&NodeId) -> bool,
+    /// Whether a node says that it does not vote, or has been silent for long: it will not act on an old ballot.
+    pub idle: &'a dyn Fn(&NodeId) -> bool,
     /// Whether a linked node has stored this entry: any will do, also one that must not vote.
     pub held: &'a dyn Fn(&ChainId, u64) -> bool,
     /// The rendezvous hash of a node in a domain.
@@ -173,6 +180,8 @@ impl Intents {
     /// Takes a vote or receipt of anybody.
     pub fn fold(&mut self, now: Mono, source: Source, fact: &Fact) {
         match fact {
+            // More than fit a grant is nobody's honest proposal.
+            Fact::Propose(propose) if limits::GROUP < propose.keys.len() => {}
             Fact::Propose(propose) => {
                 self.ballots.entry(source.entry).or_default().proposal = Some((source.author, propose.clone()));
                 for key in propose.keys.iter().filter(|key| !self.receipts.contains_key(key)) {
@@ -251,12 +260,14 @@ impl Intents {
         keys: Vec<IntentKey>,
         success: bool,
         detail: String,
-        refused: Vec<String>,
-        covers: Vec<EntryHash>,
+        mut refused: Vec<String>,
+        mut covers: Vec<EntryHash>,
     ) -> Option<Done> {
         self.own.retain(|_, own| own.ballot != ballot);
         let known = self.ballots.get(&ballot)?;
         let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
+        refused.truncate(limits::NAMED / 4);
+        covers.truncate(limits::NAMED);
         Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
     }
 
@@ -264,12 +275,6 @@ impl Intents {
     #[must_use]
     pub fn receipt(&self, key: &IntentKey) -> Option<&Receipt> {
         self.receipts.get(key)
-    }
-
-    /// Whether anybody has proposed a key that is not settled.
-    #[must_use]
-    pub fn is_contested(&self, key: &IntentKey) -> bool {
-        self.contested.contains_key(key)
     }
 
     /// Who acts for a key or asks for votes on it, and whether it acts already.
@@ -362,10 +367,14 @@ impl Intents {
             // At most once everywhere: only the candidate or an operator releases a grant.
             return;
         }
+        let settled =
+            |ballot: &Ballot| ballot.proposal.as_ref().is_some_and(|(by, _)| ballot.yielded.contains(by) || ballot.done.contains(by));
+        let ballots = &self.ballots;
+        self.bound.retain(|hash, _| !ballots.get(hash).is_some_and(settled));
         let over = self.lease + self.lease / 50 + Span::secs(1);
         let dead = |hash: &EntryHash| {
             let candidate = self.ballots.get(hash).and_then(|ballot| ballot.proposal.as_ref()).map(|(candidate, _)| *candidate);
-            candidate.is_some_and(|candidate| candidate != self.me && (electorate.dead)(&candidate))
+            candidate.is_some_and(|candidate| candidate != self.me && ((electorate.dead)(&candidate) || (electorate.idle)(&candidate)))
         };
         let released: Vec<EntryHash> =
             self.bound.iter().filter(|(hash, since)| over <= now.since(**since) && dead(hash)).map(|(hash, _)| *hash).collect();
@@ -419,13 +428,19 @@ impl Intents {
                 }
                 let granted = |voter: &NodeId| ballot.grants.get(voter).is_some_and(|granted| keys.iter().all(|key| granted.contains(key)));
                 let all = electorate.voters.iter().all(granted) && granted(&self.me);
-                let enough = !electorate.majority || electorate.enrolled < 2 * ballot.grants.keys().filter(|voter| granted(voter)).count();
+                let steady = ballot.grants.keys().filter(|voter| granted(voter) && electorate.steady.contains(voter)).count();
+                let enough = !electorate.majority || electorate.steady.len() < 2 * steady;
                 let settled = electorate.alone.is_none_or(|alone| electorate.enrolled == 1 || self.lease <= alone);
-                if !(all && enough && settled) {
+                if !(all && enough && settled && electorate.announced) {
                     return None;
                 }
                 let message = self.begun(&keys).map_or_else(|| (electorate.message)(&keys), |executing| executing.message.clone());
-                Some(Step::Write(Fact::Executing(Executing { ballot: hash, keys, message, absent: electorate.silent.clone() })))
+                Some(Step::Write(Fact::Executing(Executing {
+                    ballot: hash,
+                    keys,
+                    message,
+                    absent: electorate.silent.iter().take(limits::NAMED).copied().collect(),
+                })))
             }
         }
     }
@@ -454,8 +469,9 @@ impl Intents {
     }
 
     fn propose(&self, now: Mono, wanted: &[Wanted], electorate: &Electorate) -> Option<Step> {
-        let mine =
-            wanted.iter().filter(|wanted| electorate.voting && wanted.capable.contains(&self.me) && !self.own.contains_key(&wanted.domain));
+        let mine = wanted.iter().filter(|wanted| {
+            electorate.voting && electorate.announced && wanted.capable.contains(&self.me) && !self.own.contains_key(&wanted.domain)
+        });
         for wanted in mine {
             let open: Vec<(IntentKey, Mono)> = wanted.keys.iter().filter(|(key, _)| !self.receipts.contains_key(key)).copied().collect();
             // What somebody has begun to act for is proposed again as the same group.

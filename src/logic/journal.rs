@@ -63,7 +63,7 @@ impl Journal {
         let previous = self.heads.keys().filter(|chain| chain.author == self.me).map(|chain| chain.incarnation).max();
         // What was not yet sealed belongs to the old life; the new one restates its state anyhow.
         self.pending.clear();
-        self.incarnation = Incarnation { opened: self.lamport + 1, nonce };
+        self.incarnation = Incarnation { opened: self.lamport.saturating_add(1), nonce };
         let open = Open { previous, reason: reason.into(), software: env!("CARGO_PKG_VERSION").into() };
         self.seal(now, Lane::State, vec![Fact::Open(open)])
     }
@@ -107,6 +107,12 @@ impl Journal {
         self.heads.values()
     }
 
+    /// The head of one chain, if any of it is known.
+    #[must_use]
+    pub fn get(&self, chain: &ChainId) -> Option<&Head> {
+        self.heads.get(chain)
+    }
+
     /// How far one chain is known; zero when it is not.
     #[must_use]
     pub fn head(&self, chain: &ChainId) -> u64 {
@@ -136,7 +142,7 @@ impl Journal {
             Place::Known
         } else if header.sequence == known {
             if entry.hash == hash { Place::Known } else { Place::Contradiction }
-        } else if known + 1 < header.sequence {
+        } else if known.saturating_add(1) < header.sequence {
             Place::Gap
         } else if header.previous == hash {
             self.advance(entry);
@@ -179,7 +185,14 @@ impl Journal {
     pub fn seal(&mut self, now: Now, lane: Lane, facts: Vec<Fact>) -> Entry {
         let chain = ChainId { author: self.me, incarnation: self.incarnation, lane };
         let (sequence, previous) = self.heads.get(&chain).map_or((0, EntryHash([0; 32])), |head| (head.sequence, head.hash));
-        let header = Header { network: self.network, chain, sequence: sequence + 1, previous, lamport: self.lamport + 1, wall: now.wall };
+        let header = Header {
+            network: self.network,
+            chain,
+            sequence: sequence + 1,
+            previous,
+            lamport: self.lamport.saturating_add(1),
+            wall: now.wall,
+        };
         let entry = Entry::seal(&self.key, header, facts);
         self.advance(&entry);
         entry

@@ -100,7 +100,8 @@ impl Liveness {
         let pause = now.mono.since(self.last);
         if limits::SUSPECT_LEAST / 2 < pause {
             for life in self.nodes.values_mut() {
-                life.at = life.at + pause;
+                // Who was heard since has no need of it.
+                life.at = (life.at + pause).min(now.mono);
             }
         }
         self.last = now.mono;

@@ -23,6 +23,7 @@ pub struct Mesh {
     links: BTreeMap<LinkId, Link>,
     dials: BTreeMap<NodeId, Dial>,
     gone: BTreeMap<NodeId, (Wall, String)>,
+    level: bool,
     /// Peers believe that more is stored here than is: they must be told.
     overrated: bool,
 }
@@ -73,7 +74,7 @@ impl Mesh {
     /// A node without links that dials the members with addresses.
     #[must_use]
     pub fn new(me: NodeId) -> Self {
-        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), overrated: false }
+        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), level: false, overrated: false }
     }
 
     /// The roster changed: dials whom it names, closes links to whom it does not.
@@ -180,7 +181,7 @@ impl Mesh {
         if *digest == (known.digest)() {
             link.learn(&heads, true);
         } else {
-            out.then(Effect::Send { link: id, message: Message::Heads(Heads { complete: true, heads }) });
+            say_all(id, &heads, out);
         }
     }
 
@@ -203,7 +204,7 @@ impl Mesh {
 
     /// Tells a peer that it skipped something.
     pub fn gap(&mut self, id: LinkId, known: &Known, out: &mut Effects) {
-        out.then(Effect::Send { link: id, message: Message::Heads(Heads { complete: true, heads: (known.heads)() }) });
+        say_all(id, &(known.heads)(), out);
     }
 
     /// The socket has taken the last batch.
@@ -232,11 +233,21 @@ impl Mesh {
 
     /// Tells peers what was stored in this turn, and asks for what each lacks to be sent.
     pub fn pump(&mut self, now: Now, changed: &[Head], known: &Known, out: &mut Effects) {
-        let all = std::mem::take(&mut self.overrated);
+        let mut all = None;
+        if !self.level {
+            let heads: &Vec<Head> = all.get_or_insert_with(|| (known.heads)());
+            let ours: BTreeMap<ChainId, u64> = heads.iter().map(|head| (head.chain, head.sequence)).collect();
+            let has = |(chain, sequence): (&ChainId, &u64)| ours.get(chain).is_some_and(|ours| sequence <= ours);
+            self.level = self.links.values().any(|link| link.cursors.is_some() && link.stored.iter().all(has));
+        }
+        let overrated = std::mem::take(&mut self.overrated);
         for (id, link) in &mut self.links {
-            if all || !changed.is_empty() {
-                let heads = if all { (known.heads)() } else { changed.to_vec() };
-                out.then(Effect::Send { link: *id, message: Message::Heads(Heads { complete: all, heads }) });
+            if overrated {
+                say_all(*id, all.get_or_insert_with(|| (known.heads)()), out);
+            }
+            for heads in changed.chunks(limits::HEADS) {
+                let heads = Heads { complete: false, heads: heads.to_vec() };
+                out.then(Effect::Send { link: *id, message: Message::Heads(heads) });
             }
             if link.digest_due <= now.mono {
                 link.digest_due = now.mono + limits::DIGEST;
@@ -246,7 +257,7 @@ impl Mesh {
                 continue;
             }
             let Some(cursors) = &mut link.cursors else { continue };
-            let stretches = lacking(&(known.heads)(), cursors);
+            let stretches = lacking(all.get_or_insert_with(|| (known.heads)()), cursors);
             if stretches.is_empty() {
                 link.pumped = known.version;
             } else {
@@ -296,6 +307,12 @@ impl Mesh {
         self.links.values().find(|link| link.peer == *peer)
     }
 
+    /// Whether this node has had everything that some peer has, at some moment since it started.
+    #[must_use]
+    pub const fn is_level(&self) -> bool {
+        self.level
+    }
+
     /// When and why the last link to a peer went, if there is none now.
     #[must_use]
     pub fn gone(&self, peer: &NodeId) -> Option<&(Wall, String)> {
@@ -322,6 +339,15 @@ impl Link {
                 raise(cursors, head.chain, head.sequence);
             }
         }
+    }
+}
+
+/// Says all heads, in as many messages as they need.
+fn say_all(link: LinkId, heads: &[Head], out: &mut Effects) {
+    let (first, rest) = heads.split_at(heads.len().min(limits::HEADS));
+    out.then(Effect::Send { link, message: Message::Heads(Heads { complete: true, heads: first.to_vec() }) });
+    for heads in rest.chunks(limits::HEADS) {
+        out.then(Effect::Send { link, message: Message::Heads(Heads { complete: false, heads: heads.to_vec() }) });
     }
 }
 

@@ -104,9 +104,16 @@ pub struct Node {
     errands: BTreeMap<EntryHash, Sent>,
     /// What is wanted now, by channel.
     wanted: BTreeMap<String, Vec<(IntentKey, Mono, Notice)>>,
+    started: Mono,
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
+    /// Since when this node says that it votes.
+    voting_since: Option<Mono>,
+    /// Whether everybody has had time to hear that this node votes.
+    announced: bool,
+    /// The version of the journal that `wanted` follows from.
+    wanted_of: Option<u64>,
     /// When votes that hang on the mere passing of time are looked at again.
     nudge: Option<Mono>,
     alone_since: Option<Mono>,
@@ -201,14 +208,18 @@ impl Node {
             schedule: Schedule::default(),
             verdicts: Verdicts::default(),
             notices: Notices::default(),
-            requests: Requests::default(),
+            requests: Requests::new(now.mono),
             rollups: Rollups::default(),
             targets: BTreeMap::new(),
             order: Vec::new(),
             errands: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            started: now.mono,
             mute_until: now.mono,
             fault: None,
+            voting_since: None,
+            announced: false,
+            wanted_of: None,
             nudge: None,
             alone_since: Some(now.mono),
             isolated: false,
@@ -230,7 +241,6 @@ impl Node {
         node.enrol(now, out);
         node.recall(now, entries);
         node.begin(now, beginning, out);
-        node.rewatch(now);
         node.ended = true;
         node
     }
@@ -293,6 +303,12 @@ impl Node {
         self.changed = true;
     }
 
+    /// Why this node writes nothing at the moment.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
     /// The fault is believed to be over: the next turn writes again.
     pub fn retry(&mut self) {
         self.fault = None;
@@ -344,6 +360,7 @@ impl Node {
         self.verdicts.retain(|id| self.targets.contains_key(id));
         self.tallies.retain(|id, _| self.targets.contains_key(id));
         self.shown.clear();
+        self.wanted_of = None;
         self.dirty = self.order.iter().cloned().collect();
         let roster = network.roster.clone();
         self.liveness.roster(now, roster.iter().map(|member| member.node).filter(|node| *node != self.me));
@@ -366,38 +383,26 @@ impl Node {
 
     /// Which targets this node looks at may depend on who is dead.
     fn rewatch(&mut self, now: Now) {
-        let (members, dead) = (self.members(), self.dead());
-        let targets: Vec<&Target> = self.targets.values().filter(|target| self.is_mine(target, &members, &dead)).collect();
+        let members = self.members();
+        let dead = self.dead();
+        let me = self.me;
+        let votes = self.settings.network.member(&me).is_some_and(|member| member.role.votes());
+        let watches = |target: &Target, gone: &BTreeSet<NodeId>| standing::watchers(target, &members, gone).contains(&me);
+        let mine = |target: &&Target| {
+            // The unable go on looking, so that they can recover; whoever stands in for them looks as well.
+            let wanted = || watches(target, &dead) || watches(target, &self.gone(target, &dead));
+            !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
+        };
+        let targets: Vec<&Target> = self.targets.values().filter(mine).collect();
         self.schedule.watch(now, &targets, &mut self.rng);
-        // What this node no longer looks at it no longer judges, or its word would count when it stands in again.
-        let looked = |target: &Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
-        let dropped = self.verdicts.all().map(|(id, _)| id).filter(|id| self.targets.get(id).is_some_and(looked)).cloned();
-        let dropped: Vec<TargetId> = dropped.collect();
-        for id in dropped {
-            self.verdicts.forget(&id);
-            self.unsaid.verdict(&id);
+        // A verdict that nobody keeps up says nothing: it must not count when this node is asked again.
+        let idle = |target: &&Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
+        let idle: Vec<TargetId> = self.targets.values().filter(idle).map(|target| target.id.clone()).collect();
+        for id in idle {
+            if self.verdicts.bench(&id).is_some() && self.verdicts.decree(now.wall, &id, Verdict::Unknown, "not watched from here") {
+                self.unsaid.verdict(&id);
+            }
         }
-    }
-
-    /// Whether this node is to look at a target.
-    fn is_mine(&self, target: &Target, members: &[(NodeId, Expected)], dead: &BTreeSet<NodeId>) -> bool {
-        if matches!(target.probe, Probe::Node(_)) || !members.iter().any(|(node, _)| *node == self.me) {
-            return false;
-        }
-        let mut gone = self.gone(target, dead);
-        // Who cannot look goes on trying, so that it finds out when it can.
-        gone.remove(&self.me);
-        target.reference || standing::watchers(target, members, &gone).contains(&self.me)
-    }
-
-    /// Who is replaced as a watcher of a target: the dead, and those who say that they cannot look at it.
-    fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let mut gone = dead.clone();
-        if let Watchers::Count(_) = target.watchers {
-            let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
-            gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
-        }
-        gone
     }
 
     fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {
@@ -446,6 +451,8 @@ impl Node {
     fn settle(&mut self, now: Now, out: &mut Effects) {
         self.judge_lives(now, out);
         self.judge_isolation(out);
+        self.announced = self.has_announced(now);
+        let level = self.mesh.is_level();
         if self.fault.is_none() {
             self.open_life(now, out);
             if self.outlived {
@@ -469,6 +476,9 @@ impl Node {
         self.mesh.dial(now, out);
         let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
         self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));
+        if level != self.mesh.is_level() {
+            self.dirty = self.order.iter().cloned().collect();
+        }
         self.ended = true;
     }
 
@@ -564,6 +574,11 @@ impl Node {
     }
 
     fn beat(&mut self, now: Now, out: &mut Effects) {
+        let votes = self.votes(now);
+        if votes != self.voting_since.is_some() {
+            self.voting_since = votes.then_some(now.mono);
+            self.beat_due = now.mono;
+        }
         if self.beat_due <= now.mono {
             self.beat_due = now.mono + liveness::heartbeat_every(self.settings.network.roster.len());
             let message = self.heartbeat(now);
@@ -594,10 +609,26 @@ impl Node {
         role && self.fault.is_none() && self.mute_until <= now.mono
     }
 
+    /// Whether everybody who can hear this node has had time to hear that it votes: three heartbeats.
+    fn has_announced(&self, now: Now) -> bool {
+        let time = liveness::heartbeat_every(self.settings.network.roster.len()) * 3;
+        self.settings.network.roster.len() == 1 || self.voting_since.is_some_and(|since| time <= now.mono.since(since))
+    }
+
     /// Members that may vote, and whether each may be away.
     fn members(&self) -> Vec<(NodeId, Expected)> {
         let voters = self.settings.network.roster.iter().filter(|member| member.role.votes());
         voters.map(|member| (member.node, member.expected)).collect()
+    }
+
+    /// Who does not watch a target: the dead and, where others stand in for them, the unable.
+    fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        let mut gone = dead.clone();
+        if matches!(target.watchers, Watchers::Count(_)) {
+            let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
+            gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
+        }
+        gone
     }
 
     fn dead(&self) -> BTreeSet<NodeId> {

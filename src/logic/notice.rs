@@ -6,7 +6,7 @@
 
 pub mod letter;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::base::id::{Domain, IncidentId, IntentKey, NetworkId};
 use crate::base::outcome::Standing;
@@ -30,54 +30,43 @@ pub struct Notice {
 
 /// What the parent knows of one incident.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+pub struct Case {
     /// Whether it is open.
     pub open: bool,
-    /// Notices that were not known to be told when it closed.
-    pub owed: &'a BTreeSet<IntentKey>,
     /// The worst that was said of it.
     pub standing: Standing,
-}
-
-/// What the votes say of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// Nobody has begun with it.
-    Nothing,
-    /// Somebody has proposed, begun or failed.
-    Begun,
-    /// It was told.
-    Told,
+    /// Whether the channel was to be told when it opened.
+    pub concerns: bool,
 }
 
 impl Notices {
     /// What a channel is to tell: the notices, each with its key and since when it is wanted here.
     ///
-    /// A bad phase is told while the incident is open; one that was seen open here, that was owed when
-    /// it closed, or that somebody has begun to tell, is told even if the incident is over meanwhile. A
-    /// recovery is told once a bad phase was.
-    pub fn wanted<'a>(
+    /// A bad phase is told while the incident is open; when it is over, if the channel was to be told
+    /// when it opened. A recovery is told once a bad phase was.
+    pub fn wanted(
         &mut self,
         now: Mono,
         network: NetworkId,
         channel: &Channel,
-        cases: impl Iterator<Item = (IncidentId, Case<'a>)>,
-        word: impl Fn(&IntentKey) -> Word + 'a,
+        cases: impl Iterator<Item = (IncidentId, Case)>,
+        told: impl Fn(&IntentKey) -> bool,
     ) -> Vec<(IntentKey, Mono, Notice)> {
         let mut wanted = Vec::new();
         for (incident, case) in cases {
             let key = |phase| key_of(network, &channel.name, &incident, phase);
             let bad = Phase::of(case.standing);
             let (bad_key, up_key) = (key(bad), key(Phase::Up));
-            let told = [Phase::Degraded, Phase::Down].into_iter().any(|phase| word(&key(phase)) == Word::Told);
-            let bad_word = word(&bad_key);
-            let began = case.open || bad_word == Word::Begun || case.owed.contains(&bad_key) || self.since.contains_key(&bad_key);
-            if channel.on.contains(&bad) && bad_word != Word::Told && began {
-                let since = *self.since.entry(bad_key).or_insert(now);
-                wanted.push((bad_key, since, Notice { incident, phase: bad }));
-            } else if channel.on.contains(&Phase::Up) && !case.open && told && word(&up_key) != Word::Told {
-                let since = *self.since.entry(up_key).or_insert(now);
-                wanted.push((up_key, since, Notice { incident, phase: Phase::Up }));
+            let phase = if channel.on.contains(&bad) && !told(&bad_key) && (case.open || case.concerns) {
+                Some((bad_key, bad))
+            } else {
+                let bad_told = || [Phase::Degraded, Phase::Down].into_iter().any(|phase| told(&key(phase)));
+                let up = channel.on.contains(&Phase::Up) && !case.open && !told(&up_key) && bad_told();
+                up.then_some((up_key, Phase::Up))
+            };
+            if let Some((key, phase)) = phase {
+                let since = *self.since.entry(key).or_insert(now);
+                wanted.push((key, since, Notice { incident, phase }));
             }
         }
         wanted
@@ -147,50 +136,38 @@ mod tests {
         key_of(NETWORK, "ops", &incident(), phase)
     }
 
-    fn wanted(notices: &mut Notices, open: bool, standing: Standing, told: &[Phase], begun: &[Phase]) -> Vec<Phase> {
-        let word = |asked: &IntentKey| match asked {
-            asked if told.iter().any(|phase| key(*phase) == *asked) => Word::Told,
-            asked if begun.iter().any(|phase| key(*phase) == *asked) => Word::Begun,
-            _ => Word::Nothing,
-        };
-        let cases = [(incident(), Case { open, standing, owed: &BTreeSet::new() })].into_iter();
-        notices.wanted(Mono(0), NETWORK, &channel(), cases, word).into_iter().map(|(_, _, notice)| notice.phase).collect()
+    fn wanted(case: Case, told: &[Phase]) -> Vec<Phase> {
+        let told = |asked: &IntentKey| told.iter().any(|phase| key(*phase) == *asked);
+        let cases = [(incident(), case)].into_iter();
+        let wanted = Notices::default().wanted(Mono(0), NETWORK, &channel(), cases, told);
+        wanted.into_iter().map(|(_, _, notice)| notice.phase).collect()
     }
+
+    const OPEN: Case = Case { open: true, standing: Standing::Down, concerns: true };
+    const OVER: Case = Case { open: false, ..OPEN };
 
     #[test]
     fn an_incident_is_told_once_and_its_end_once() {
-        let mut notices = Notices::default();
-        assert_eq!(wanted(&mut notices, true, Standing::Down, &[], &[]), [Phase::Down]);
-        assert_eq!(wanted(&mut notices, true, Standing::Down, &[Phase::Down], &[]), []);
-        assert_eq!(wanted(&mut notices, false, Standing::Down, &[Phase::Down], &[]), [Phase::Up]);
-        assert_eq!(wanted(&mut notices, false, Standing::Down, &[Phase::Down, Phase::Up], &[]), []);
+        assert_eq!(wanted(OPEN, &[]), [Phase::Down]);
+        assert_eq!(wanted(OPEN, &[Phase::Down]), []);
+        assert_eq!(wanted(OVER, &[Phase::Down]), [Phase::Up]);
+        assert_eq!(wanted(OVER, &[Phase::Down, Phase::Up]), []);
     }
 
     #[test]
     fn an_incident_that_ended_before_it_was_told_is_told_and_then_its_end() {
-        let mut notices = Notices::default();
-        wanted(&mut notices, true, Standing::Down, &[], &[]);
-        assert_eq!(wanted(&mut notices, false, Standing::Down, &[], &[]), [Phase::Down]);
-        assert_eq!(wanted(&mut notices, false, Standing::Down, &[Phase::Down], &[]), [Phase::Up]);
+        assert_eq!(wanted(OVER, &[]), [Phase::Down]);
     }
 
     #[test]
-    fn what_ended_long_ago_is_not_told_to_a_new_channel_or_after_a_restart() {
-        assert_eq!(wanted(&mut Notices::default(), false, Standing::Down, &[], &[]), []);
-        assert_eq!(wanted(&mut Notices::default(), false, Standing::Down, &[], &[Phase::Down]), [Phase::Down], "but what was begun is");
-    }
-
-    #[test]
-    fn what_was_owed_when_it_closed_is_told_by_whoever_did_not_see_it() {
-        let owed = BTreeSet::from([key(Phase::Down)]);
-        let cases = [(incident(), Case { open: false, standing: Standing::Down, owed: &owed })].into_iter();
-        let wanted = Notices::default().wanted(Mono(0), NETWORK, &channel(), cases, |_| Word::Nothing);
-        assert_eq!(wanted.into_iter().map(|(_, _, notice)| notice.phase).collect::<Vec<_>>(), [Phase::Down]);
+    fn a_new_channel_is_told_what_is_open_and_not_what_is_over() {
+        assert_eq!(wanted(Case { concerns: false, ..OPEN }, &[]), [Phase::Down]);
+        assert_eq!(wanted(Case { concerns: false, ..OVER }, &[]), []);
     }
 
     #[test]
     fn phases_that_a_channel_does_not_want_are_not_told() {
-        assert_eq!(wanted(&mut Notices::default(), true, Standing::Degraded, &[], &[]), []);
+        assert_eq!(wanted(Case { standing: Standing::Degraded, ..OPEN }, &[]), []);
     }
 
     #[test]

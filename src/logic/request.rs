@@ -46,6 +46,12 @@ pub enum Taken {
 }
 
 impl Requests {
+    /// No questions yet. Numbers begin at the time, since the incarnation may be an older one's that asked before.
+    #[must_use]
+    pub fn new(now: Mono) -> Self {
+        Self { number: now.0, ..Self::default() }
+    }
+
     /// A new question of this node. None when too many are under way.
     pub fn ask(
         &mut self,

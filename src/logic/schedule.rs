@@ -3,7 +3,7 @@
 //! Looks are spread over the first interval, then keep their pace; while a change is unconfirmed the
 //! pace doubles. At most one look at a target is under way. What a look shows is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::id::TargetId;
 use crate::base::outcome::Order;
@@ -31,7 +31,8 @@ struct Due {
 impl Schedule {
     /// Watches exactly these targets. Those already watched keep their pace.
     pub fn watch(&mut self, now: Now, targets: &[&Target], rng: &mut Rng) {
-        self.due.retain(|id, _| targets.iter().any(|target| target.id == *id));
+        let wanted: BTreeSet<&TargetId> = targets.iter().map(|target| &target.id).collect();
+        self.due.retain(|id, _| wanted.contains(id));
         // Few targets need little spreading; many are spread over a whole interval.
         let crowd = Span(20 * targets.len() as u64);
         for target in targets {
@@ -40,12 +41,6 @@ impl Schedule {
                 self.due.insert(target.id.clone(), Due { at, order: None, missed: 0 });
             }
         }
-    }
-
-    /// Whether it watches a target.
-    #[must_use]
-    pub fn watches(&self, target: &TargetId) -> bool {
-        self.due.contains_key(target)
     }
 
     /// Orders for everything that is due. `hurried` says whether a target has an unconfirmed change.
@@ -77,6 +72,12 @@ impl Schedule {
             orders.push(Order { id: self.next_id, target: id.clone(), probe: target.probe.clone(), timeout: target.timeout });
         }
         orders
+    }
+
+    /// Whether this node looks at a target.
+    #[must_use]
+    pub fn watches(&self, target: &TargetId) -> bool {
+        self.due.contains_key(target)
     }
 
     /// A number for a look that is not scheduled here.

@@ -114,7 +114,7 @@ pub fn watchers(target: &Target, members: &[(NodeId, Expected)], gone: &BTreeSet
         Watchers::Named(nodes) => nodes.clone(),
         Watchers::Count(count) => {
             let mut ranked: Vec<NodeId> = steady.filter(|node| !gone.contains(node)).collect();
-            ranked.sort_by_key(|node| rendezvous(target.id.0.as_bytes(), node));
+            ranked.sort_by_cached_key(|node| rendezvous(target.id.0.as_bytes(), node));
             ranked.truncate(usize::from(*count));
             ranked
         }

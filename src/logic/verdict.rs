@@ -91,11 +91,6 @@ impl Verdicts {
         true
     }
 
-    /// Judges a target no longer.
-    pub fn forget(&mut self, target: &TargetId) {
-        self.targets.remove(target);
-    }
-
     /// Whether a change is unconfirmed, so that the next look should come sooner.
     #[must_use]
     pub fn unconfirmed(&self, target: &TargetId) -> bool {

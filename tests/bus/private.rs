@@ -9,18 +9,77 @@ use peerwatch::base::id::TargetId;
 use peerwatch::base::view::{History, Sample, View};
 use peerwatch::front::dbus::{self, Bus, BusAddress, BusError};
 use peerwatch::front::desk::{Asked, Desk, Desks};
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
-/// A running `dbus-daemon`; killed when dropped.
+/// A running `dbus-daemon` without services to activate; killed when dropped.
 pub(crate) struct PrivateBus {
     daemon: Child,
     pub(crate) address: String,
+    _folder: TempDir,
 }
 
+/// Within the limits of the system bus.
+const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=FOLDER</listen>
+  <auth>EXTERNAL</auth>
+  POLICY
+  <limit name="max_incoming_bytes">133169152</limit>
+  <limit name="max_message_size">33554432</limit>
+</busconfig>
+"#;
+
+/// Everybody may do everything.
+const OPEN: &str = r#"<policy context="default">
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+    <allow own="*"/>
+  </policy>"#;
+
+/// What the system bus lets everybody do, and a file with more.
+pub(crate) const CLOSED: &str = r#"<policy context="default">
+    <allow user="*"/>
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true" send_type="method_return"/>
+    <allow send_requested_reply="true" send_type="error"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus"/>
+  </policy>
+  <include>FOLDER/ours.conf</include>"#;
+
 impl PrivateBus {
+    /// A bus on which everybody may do everything.
     pub(crate) fn start() -> Self {
+        Self::with(OPEN)
+    }
+
+    /// A bus with the rules of the system bus and the shipped policy, in which this user is the
+    /// daemon's, and nobody is root.
+    pub(crate) fn with_our_policy() -> Self {
+        Self::with(CLOSED)
+    }
+
+    /// A bus with this policy.
+    pub(crate) fn with(policy: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("bus.conf");
+        let text = CONFIG.replace("POLICY", policy).replace("FOLDER", folder.path().to_str().unwrap());
+        std::fs::write(&config, text).unwrap();
+        let me = format!("user=\"{}\"", nix::unistd::getuid());
+        let ours = include_str!("../../dbus/org.peerwatch.Peerwatch1.conf");
+        let ours = ours.replace("user=\"peerwatch\"", &me).replace("user=\"root\"", "user=\"4242\"");
+        std::fs::write(folder.path().join("ours.conf"), ours).unwrap();
         let mut daemon = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--print-address=1"])
+            .arg(format!("--config-file={}", config.display()))
+            .args(["--nofork", "--print-address=1"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -28,11 +87,7 @@ impl PrivateBus {
             .expect("dbus-daemon runs (package dbus-daemon or dbus)");
         let mut address = String::new();
         BufReader::new(daemon.stdout.take().unwrap()).read_line(&mut address).unwrap();
-        Self { daemon, address: address.trim().to_owned() }
-    }
-
-    pub(crate) async fn client(&self) -> zbus::Connection {
-        zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap()
+        Self { daemon, address: address.trim().to_owned(), _folder: folder }
     }
 
     pub(crate) fn kill(&mut self) {
@@ -76,7 +131,7 @@ pub(crate) fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
 /// Serves these views on that bus.
 pub(crate) async fn serve(bus: &PrivateBus, views: Vec<View>) -> Result<(Bus, Vec<Backroom>), BusError> {
     let (desks, rooms) = desks(views);
-    Ok((dbus::serve(BusAddress::At(bus.address.clone()), desks).await?, rooms))
+    Ok((soon(dbus::serve(BusAddress::At(bus.address.clone()), desks)).await?, rooms))
 }
 
 /// Fails what takes too long to be right.

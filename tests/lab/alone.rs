@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::host::DAEMON;
+use crate::host::daemon;
 use crate::net::Lab;
 use crate::picture::Picture;
 use crate::process::Process;
@@ -15,7 +15,7 @@ fn without_any_files_a_daemon_watches_what_is_near() {
     let place = lab.place("h");
     // Nobody must be able to reach and run it, wherever it was built.
     let program = place.dir.join("peerwatchd");
-    fs::copy(DAEMON, &program).unwrap();
+    fs::copy(daemon(), &program).unwrap();
     let home = place.dir.join("home");
     fs::create_dir(&home).unwrap();
     std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).unwrap();
@@ -24,11 +24,11 @@ fn without_any_files_a_daemon_watches_what_is_near() {
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL", "--"]).arg(&program);
     command.env("HOME", &home).env("XDG_STATE_HOME", home.join("state")).env("XDG_RUNTIME_DIR", &home).env("XDG_CONFIG_HOME", &home);
     command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", home.join("no-bus").display())).current_dir(&home);
-    let mut daemon = Process::start("peerwatchd", &mut command, &log);
+    let mut process = Process::start("peerwatchd", &mut command, &log);
     let said = || fs::read_to_string(&log).unwrap_or_default();
 
     until("it prints the address of its page", secs(30), || {
-        holds(daemon.ended().is_none(), || format!("it ended: {}", said()))?;
+        holds(process.ended().is_none(), || format!("it ended: {}", said()))?;
         holds(said().contains("http://127.0.0.1:9631"), said)
     });
     let picture = until("its page is served", secs(20), || {
@@ -47,7 +47,7 @@ fn without_any_files_a_daemon_watches_what_is_near() {
     assert!(text.lines().any(|line| line.contains("bus") && !line.contains("bus error")), "a word about the bus: {text}");
     // What cannot be looked at is no vote and no incident.
     assert_eq!(picture.0["open_incidents"], 0, "{picture:?}");
-    let status = daemon.end(nix::sys::signal::Signal::SIGTERM, secs(15));
+    let status = process.end(nix::sys::signal::Signal::SIGTERM, secs(15));
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(home.join("state/peerwatch").is_dir(), "its state lies in the user's folder");
 }

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 
 use crate::files::Definition;
-use crate::host::COMPANION;
+use crate::host::companion;
 use crate::picture::{Picture, rows};
 use crate::process::Process;
 use crate::trio::Trio;
@@ -113,7 +113,7 @@ fn the_stream_tells_of_changes() {
 fn the_companion_watches_changes_as_they_come() {
     let Some(trio) = Trio::running("the_companion_watches_changes_as_they_come") else { return };
     let log = trio.b.place.dir.join("watch.log");
-    let watch = Process::start("peerwatchctl watch", trio.b.command(COMPANION).args(["watch", "--json"]), &log);
+    let watch = Process::start("peerwatchctl watch", trio.b.command(&companion().to_string_lossy()).args(["watch", "--json"]), &log);
     let heard = || std::fs::read_to_string(&log).unwrap_or_default();
     // It may still be connecting when the first change comes, so there are more until it is heard.
     let mut open = true;

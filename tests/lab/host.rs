@@ -15,9 +15,19 @@ use crate::picture::Picture;
 use crate::process::{Process, Said, run, tail};
 use crate::wait::{secs, until};
 
-/// The programs under test.
-pub(crate) const DAEMON: &str = env!("CARGO_BIN_EXE_peerwatchd");
-pub(crate) const COMPANION: &str = env!("CARGO_BIN_EXE_peerwatchctl");
+/// The daemon under test: what was built with this test, or what lies in `PEERWATCH_PROGRAMS`.
+pub(crate) fn daemon() -> PathBuf {
+    chosen("peerwatchd", env!("CARGO_BIN_EXE_peerwatchd"))
+}
+
+/// Its companion.
+pub(crate) fn companion() -> PathBuf {
+    chosen("peerwatchctl", env!("CARGO_BIN_EXE_peerwatchctl"))
+}
+
+fn chosen(name: &str, built: &str) -> PathBuf {
+    std::env::var_os("PEERWATCH_PROGRAMS").map_or_else(|| built.into(), |folder| PathBuf::from(folder).join(name))
+}
 
 /// A host. Its processes end when it is dropped.
 pub(crate) struct Host {
@@ -81,7 +91,7 @@ impl Host {
 
     /// The daemon's command line, with the files of this host.
     pub(crate) fn peerwatchd(&self) -> Command {
-        let mut command = self.command(DAEMON);
+        let mut command = self.command(&daemon().to_string_lossy());
         command.arg("--config").arg(self.config()).arg("--state").arg(self.state());
         command.env("RUNTIME_DIRECTORY", self.place.dir.join("run"));
         if self.notifications.borrow().is_some() {
@@ -126,7 +136,7 @@ impl Host {
 
     /// Runs `peerwatchctl` here.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Said {
-        run(self.command(COMPANION).args(arguments), secs(75))
+        run(self.command(&companion().to_string_lossy()).args(arguments), secs(75))
     }
 
     /// What `peerwatchctl` prints with `--json`, read; a negative answer is an answer.

@@ -13,6 +13,7 @@ const QUIET: std::time::Duration = secs(25);
 #[test]
 fn an_outage_is_told_once_and_its_end_once() {
     let Some(trio) = Trio::running("an_outage_is_told_once_and_its_end_once") else { return };
+    trio.all_vote();
     let stopped = trio.shop.stop();
     let first = mail(&trio.mailbox, "shop", 1);
     // Not `println!`: a figure is of use when the test passes.

@@ -7,7 +7,8 @@
 //! and leave nothing behind, also when they fail.
 //!
 //! Making namespaces needs root. Without it the tests print `SKIPPED: why`; with `CI=true` or
-//! `PEERWATCH_REQUIRE_LAB=1` they fail instead. `PEERWATCH_KEEP_LAB=1` keeps the folders.
+//! `PEERWATCH_REQUIRE_LAB=1` they fail instead. `PEERWATCH_KEEP_LAB=1` keeps the folders; `PEERWATCH_PROGRAMS=/usr/bin`
+//! tests what is installed.
 //!
 //! What no process can show (other schedules, other disks) belongs to the simulator.
 

@@ -153,7 +153,7 @@ impl Place {
     /// Counts what links send and receive on this host from now on.
     pub(crate) fn meter(&self) {
         self.nft(
-            "table inet meter {\n counter links {}\n \
+            "table inet measured {\n counter links {}\n \
              chain out { type filter hook output priority 0\n tcp dport 9630 counter name links\n tcp sport 9630 counter name links\n }\n \
              chain in { type filter hook input priority 0\n tcp dport 9630 counter name links\n tcp sport 9630 counter name links\n }\n}\n",
         );
@@ -161,7 +161,7 @@ impl Place {
 
     /// Bytes counted by [`Place::meter`], headers from IP upwards included.
     pub(crate) fn metered(&self) -> u64 {
-        let said = self.run("nft", &["-j", "list", "counter", "inet", "meter", "links"]);
+        let said = self.run("nft", &["-j", "list", "counter", "inet", "measured", "links"]);
         let value: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_default();
         let counters = value["nftables"].as_array().cloned().unwrap_or_default();
         counters.iter().find_map(|item| item["counter"]["bytes"].as_u64()).unwrap_or_else(|| panic!("no counter: {said:?}"))

@@ -91,6 +91,17 @@ impl Trio {
         }
     }
 
+    /// Waits until every node takes part in votes: a node that has just begun is silent for a lease.
+    #[track_caller]
+    pub(crate) fn all_vote(&self) {
+        for host in self.hosts() {
+            until(&format!("{} sees all vote", host.name), secs(60), || {
+                let picture = host.picture()?;
+                holds(["a", "b", "c"].iter().all(|node| picture.node(node)["voting"] == true), || format!("{:?}", picture.0["nodes"]))
+            });
+        }
+    }
+
     /// Waits until one node shows a target as so.
     #[track_caller]
     pub(crate) fn shown(host: &Host, target: &str, standing: &str) {

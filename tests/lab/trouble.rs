@@ -7,7 +7,8 @@ use std::io::Write as _;
 
 use nix::sys::signal::Signal;
 
-use crate::files::{make_key, write};
+use crate::files::{host_toml, make_key, write};
+use crate::host::daemon;
 use crate::picture::only;
 use crate::process::{must, run};
 use crate::trio::Trio;
@@ -42,7 +43,13 @@ fn a_reload_brings_a_new_target_and_a_broken_file_changes_nothing() {
 #[test]
 fn a_second_daemon_on_the_same_state_is_refused() {
     let Some(trio) = Trio::running("a_second_daemon_on_the_same_state_is_refused") else { return };
-    let second = run(&trio.a.peerwatchd(), secs(20));
+    // With ports of its own, so that nothing but the state stands in its way.
+    let config = trio.a.place.dir.join("second.toml");
+    let text = host_toml("a", &trio.services.v4).replace(":9630", ":9640").replace(":9631", ":9641");
+    write(&config, &text);
+    let mut second = trio.a.command(&daemon().to_string_lossy());
+    second.arg("--config").arg(&config).arg("--state").arg(trio.a.state()).env("RUNTIME_DIRECTORY", trio.a.place.dir.join("run"));
+    let second = run(&second, secs(20));
     assert!(!matches!(second.code, None | Some(0 | 124)), "it must be refused: {second:?}");
     assert!(second.err.contains(&trio.a.state().display().to_string()), "it names the directory: {}", second.err);
     assert!(second.err.contains("--state") || second.err.contains("stop"), "it names the remedy: {}", second.err);

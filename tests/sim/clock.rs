@@ -39,6 +39,9 @@ impl Clock {
         while self.mono(at) < mono {
             at += 1;
         }
+        while self.booted < at && mono <= self.mono(at - 1) {
+            at -= 1;
+        }
         at
     }
 

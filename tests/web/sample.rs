@@ -101,7 +101,7 @@ fn says(rows: &[(&str, Verdict, u32, &str)]) -> Vec<WatcherView> {
     let watcher = |(node, verdict, time, detail): &(&str, Verdict, u32, &str)| WatcherView {
         node: (*node).into(),
         verdict: *verdict,
-        since: if *verdict == Verdict::Up { ago("12d4h") } else { ago("13m42s") },
+        since: Some(if *verdict == Verdict::Up { ago("12d4h") } else { ago("13m42s") }),
         counted: *verdict != Verdict::Unable,
         time: (0 < *time).then_some(Micros(*time)),
         loss: match verdict {

@@ -37,7 +37,7 @@ pub(super) fn fill<'a>(
                     let remedy = match name.strip_prefix("node:") {
                         Some(node) => roster.nearest("node:", node),
                         None if roster.lists(name) => format!("write \"node:{name}\" for the node of that name"),
-                        None => nearest(name, &names.keys().map(String::as_str).collect::<Vec<_>>()),
+                        None => nearest(name, &names.keys().map(String::as_str).collect::<Vec<_>>(), "known here:"),
                     };
                     Err(text.fault(format!("there is no target \"{}\"", short(name)), remedy))
                 },

@@ -57,8 +57,12 @@ impl Hash {
         self.bytes(&node.0);
     }
 
-    fn string(&mut self, text: &String) {
-        self.text(text);
+    fn texts(&mut self, texts: &[String]) {
+        self.list(texts, |hash, text| hash.text(text));
+    }
+
+    fn optional_text(&mut self, text: Option<&String>) {
+        self.optional(text, |hash, text| hash.text(text));
     }
 
     fn expected(&mut self, expected: Expected) {
@@ -73,7 +77,7 @@ impl Hash {
         self.node(node);
         self.text(name);
         self.text(role.word());
-        self.list(addresses, Self::string);
+        self.texts(addresses);
         self.expected(*expected);
     }
 
@@ -83,7 +87,7 @@ impl Hash {
         self.text(way.name());
         match way {
             Way::Mail { to, from } => {
-                self.list(to, Self::string);
+                self.texts(to);
                 self.text(from);
             }
         }
@@ -108,7 +112,7 @@ impl Hash {
             reference,
         } = target;
         self.text(id);
-        self.optional(group.as_ref(), Self::string);
+        self.optional_text(group.as_ref());
         self.probe(probe);
         self.number(interval.0);
         self.number(timeout.0);
@@ -120,7 +124,7 @@ impl Hash {
         self.quorum(*quorum);
         self.list(depends, |hash, TargetId(id)| hash.text(id));
         self.expected(*expected);
-        self.optional(runbook.as_ref(), Self::string);
+        self.optional_text(runbook.as_ref());
         self.number(u64::from(*reference));
     }
 
@@ -163,8 +167,8 @@ impl Hash {
                 self.text("tcp");
                 self.text(host);
                 self.number(u64::from(*port));
-                self.optional(send.as_ref(), Self::string);
-                self.optional(expect.as_ref(), Self::string);
+                self.optional_text(send.as_ref());
+                self.optional_text(expect.as_ref());
             }
             Probe::Http(http) => {
                 let Http { url, method, headers, status, body, certificate_days } = &**http;
@@ -176,7 +180,7 @@ impl Hash {
                     hash.text(value);
                 });
                 self.text(&status.to_string());
-                self.optional(body.as_ref(), Self::string);
+                self.optional_text(body.as_ref());
                 self.optional(certificate_days.as_ref(), |hash, days| hash.number(u64::from(*days)));
             }
             Probe::Node(node) => {

@@ -109,7 +109,7 @@ impl Roster {
     /// The remedy for a name that no node has, with what stands before every name.
     pub(super) fn nearest(&self, prefix: &str, name: &str) -> String {
         let names: Vec<String> = self.listed.keys().map(|name| format!("{prefix}{name}")).collect();
-        nearest(&format!("{prefix}{name}"), &names.iter().map(String::as_str).collect::<Vec<_>>())
+        nearest(&format!("{prefix}{name}"), &names.iter().map(String::as_str).collect::<Vec<_>>(), "known here:")
     }
 
     /// The node that is to watch, by name: nothing for one that is left out.

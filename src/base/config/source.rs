@@ -98,7 +98,7 @@ impl<'a> Source<'a> {
             place,
             what: what.into(),
             remedy: remedy.into(),
-            excerpt: (!secret && line.len() <= 200).then_some(excerpt),
+            excerpt: (!secret && line.len() <= 200).then(|| Box::new(excerpt)),
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a> Source<'a> {
         if let Some((key, known)) = unknown_key(message) {
             let mut path = self.path_to(span.start).unwrap_or_default();
             while path.pop().is_some_and(|step| matches!(step, Step::Entry(..))) {}
-            let remedy = elsewhere(key, path.is_empty()).map_or_else(|| nearest(key, &known), str::to_owned);
+            let remedy = elsewhere(key, path.is_empty()).map_or_else(|| nearest(key, &known, "known here:"), str::to_owned);
             return self.located(span, describe(&path), format!("unknown key \"{key}\""), remedy);
         }
         match message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {

@@ -24,7 +24,8 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     }
     let most = limits::NAME;
     Err(format!(
-        "\"{}\" is not a name; a name has 1 to {most} letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit",
+        "\"{}\" is not a name; a name has 1 to {most} letters (a-z, A-Z), digits, dots, hyphens and underscores, \
+         and begins with a letter or digit",
         short(name)
     ))
 }
@@ -99,7 +100,7 @@ impl Placed<'_, String> {
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Result<T, ConfigError> {
         words.iter().find(|(word, _)| *word == self.value).map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(format!("\"{}\" means nothing here", short(self.value)), nearest(self.value, &known))
+            self.fault(format!("\"{}\" means nothing here", short(self.value)), nearest(self.value, &known, "write one of"))
         })
     }
 
@@ -178,11 +179,13 @@ impl Placed<'_, String> {
     /// A regular expression.
     pub(super) fn pattern(&self) -> Result<String, ConfigError> {
         let pattern = self.bytes()?;
-        match regex::bytes::Regex::new(&pattern) {
+        // Read as the probe reads it: line by line.
+        let mut builder = regex::bytes::RegexBuilder::new(&pattern);
+        match builder.multi_line(true).crlf(true).size_limit(limits::EXPRESSION).build() {
             Ok(_) => Ok(pattern),
             Err(error) => {
                 let error = error.to_string();
-                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
                 let what = format!("\"{}\" is not a regular expression ({reason})", short(&pattern));
                 Err(self.fault(what, "write one as in '^220 ', in single quotes so that backslashes stay"))
             }

@@ -18,7 +18,7 @@ pub(super) fn refusal(path: &[&str]) -> Option<(&'static str, String)> {
         let remedy = match path {
             ["target", ..] => no_login.to_owned(),
             _ => format!(
-                "remove it, and put the password into the credential {MAIL_CREDENTIAL}, or alone into a file that password-file in [mail] of peerwatch.toml names"
+                "remove it; the password goes into the credential {MAIL_CREDENTIAL}, or alone into the file that password-file names"
             ),
         };
         return Some(("a configuration file holds no passwords", remedy));
@@ -41,8 +41,9 @@ pub(super) fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((key, rest.split('`').skip(1).step_by(2).collect()))
 }
 
-/// The remedy for a word that is none of `known`: the one that was probably meant, or all of them.
-pub(super) fn nearest(word: &str, known: &[&str]) -> String {
+/// The remedy for a word that is none of `known`: the one that was probably meant, or else these words
+/// and the list of all.
+pub(super) fn nearest(word: &str, known: &[&str], otherwise: &str) -> String {
     let close = |known: &&&str| {
         let distance = strsim::osa_distance(&word.to_ascii_lowercase(), known);
         (distance <= (known.len() / 3).max(1)).then_some(distance)
@@ -61,7 +62,7 @@ pub(super) fn nearest(word: &str, known: &[&str]) -> String {
         None if known.is_empty() => "there is none to choose from".to_owned(),
         None => {
             let more = if SHOWN < known.len() { ", …" } else { "" };
-            format!("known here: {}{more}", known[..known.len().min(SHOWN)].join(", "))
+            format!("{otherwise} {}{more}", known[..known.len().min(SHOWN)].join(", "))
         }
     }
 }

@@ -50,14 +50,14 @@ impl Client {
     pub(super) async fn connect(longest: Span) -> Result<Self, Trouble> {
         let build = zbus::connection::Builder::system().method_timeout(PATIENCE + longest.std()).build();
         let connected = tokio::time::timeout(PATIENCE, build).await;
-        let bus = connected.map_err(|_| Trouble::Unreachable("the bus does not answer".into()))?.map_err(trouble)?;
+        let bus = connected.map_err(|_| Trouble::Unreachable("the bus does not answer".into()))??;
         Ok(Self { bus })
     }
 
     /// Everything that the daemon shows, in one call.
     pub(super) async fn objects(&self) -> Result<Objects, Trouble> {
         let manager = ObjectManagerProxy::builder(&self.bus).destination(NAME).path(ROOT).cache_properties(CacheProperties::No);
-        let objects = manager.build().await.map_err(trouble)?.get_managed_objects().await.map_err(|error| trouble(error.into()))?;
+        let objects = manager.build().await?.get_managed_objects().await.map_err(zbus::Error::from)?;
         let named = |interfaces: HashMap<zbus::names::OwnedInterfaceName, Properties>| {
             interfaces.into_iter().map(|(name, properties)| (name.to_string(), properties)).collect()
         };
@@ -68,43 +68,47 @@ impl Client {
     pub(super) async fn ping(&self, network: &str, host: &str, count: u16, within: Span) -> Result<Rows, Trouble> {
         let manager = ManagerProxy::builder(&self.bus).destination(NAME).path(ROOT).cache_properties(CacheProperties::No);
         let options = [("Count", Variant::from(u32::from(count))), ("WithinUSec", Variant::from(within.0 * 1000))];
-        manager.build().await.map_err(trouble)?.ping(network, host, options.into()).await.map_err(trouble)
+        manager.build().await?.ping(network, host, options.into()).await.map_err(Trouble::from)
     }
 
     /// All signals of the daemon from now on, and whether it leaves the bus.
     pub(super) async fn signals(&self) -> Result<(MessageStream, NameOwnerChangedStream), Trouble> {
-        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).path_namespace(ROOT).build().map_err(trouble)?;
-        let signals = MessageStream::for_match_rule(rule, &self.bus, Some(SIGNALS)).await.map_err(trouble)?;
-        let bus = DBusProxy::new(&self.bus).await.map_err(trouble)?;
-        let owner = bus.receive_name_owner_changed_with_args(&[(0, NAME)]).await.map_err(trouble)?;
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).path_namespace(ROOT).build()?;
+        let signals = MessageStream::for_match_rule(rule, &self.bus, Some(SIGNALS)).await?;
+        let bus = DBusProxy::new(&self.bus).await?;
+        let owner = bus.receive_name_owner_changed_with_args(&[(0, NAME)]).await?;
         Ok((signals, owner))
     }
 }
 
-/// What an error of the bus means to whoever asked.
-pub(super) fn trouble(error: zbus::Error) -> Trouble {
-    let (name, text) = match &error {
-        zbus::Error::MethodError(name, text, _) => (name.to_string(), text.clone().unwrap_or_default()),
-        zbus::Error::FDO(error) => {
-            let error: &(dyn zbus::DBusError + Send + Sync) = &**error;
-            (error.name().to_string(), error.description().unwrap_or_default().to_owned())
+impl From<zbus::Error> for Trouble {
+    /// What an error of the bus means to whoever asked.
+    fn from(error: zbus::Error) -> Self {
+        let (name, text) = match &error {
+            zbus::Error::MethodError(name, text, _) => (name.to_string(), text.clone().unwrap_or_default()),
+            zbus::Error::FDO(error) => {
+                let error: &(dyn zbus::DBusError + Send + Sync) = &**error;
+                (error.name().to_string(), error.description().unwrap_or_default().to_owned())
+            }
+            other => return Self::Unreachable(other.to_string()),
+        };
+        match name.strip_prefix("org.peerwatch.Peerwatch1.Error.") {
+            Some(_) => return Self::Negative(text),
+            None if name.ends_with(".AccessDenied") => {
+                return Self::Negative("the bus lets only root ask for this; try it with sudo".into());
+            }
+            None if name.ends_with(".InvalidArgs") => return Self::Usage(text),
+            None => {}
         }
-        other => return Trouble::Unreachable(other.to_string()),
-    };
-    match name.strip_prefix("org.peerwatch.Peerwatch1.Error.") {
-        Some(_) => return Trouble::Negative(text),
-        None if name.ends_with(".AccessDenied") => {
-            return Trouble::Negative("the bus lets only root ask for this; try it with sudo".into());
-        }
-        None if name.ends_with(".InvalidArgs") => return Trouble::Usage(text),
-        None => {}
+        let is = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        Self::Unreachable(if is(&[".NoReply", ".Timeout", ".TimedOut"]) {
+            "it does not answer".into()
+        } else if is(&[".ServiceUnknown", ".NameHasNoOwner"]) {
+            format!("nobody has the name {NAME} there")
+        } else if text.is_empty() {
+            name
+        } else {
+            text
+        })
     }
-    let silent = ["NoReply", "Timeout", "TimedOut"].iter().any(|end| name.ends_with(end));
-    Trouble::Unreachable(if silent {
-        "it does not answer".into()
-    } else if text.is_empty() {
-        name
-    } else {
-        text
-    })
 }

@@ -18,7 +18,7 @@ use crate::front::json::Vantage;
 
 /// All networks, by name.
 pub(super) fn views(objects: &Objects) -> Vec<View> {
-    objects.iter().filter_map(|(_, interfaces)| Some(view(objects, interfaces.get(NETWORK)?))).collect()
+    objects.values().filter_map(|interfaces| Some(view(objects, interfaces.get(NETWORK)?))).collect()
 }
 
 /// The interface of networks.
@@ -125,7 +125,8 @@ pub(super) fn vantages(rows: Rows) -> Vec<Vantage> {
             answered,
             sent,
             received,
-            loss: (0 < sent).then(|| f64::from(sent.saturating_sub(received)) / f64::from(sent)),
+            // Four digits, as everywhere in JSON.
+            loss: (0 < sent).then(|| (f64::from(sent.saturating_sub(received)) / f64::from(sent) * 10_000.0).round() / 10_000.0),
             min_seconds: seconds("LeastUSec"),
             mean_seconds: seconds("MeanUSec"),
             max_seconds: seconds("MostUSec"),
@@ -176,7 +177,7 @@ fn watchers(properties: &Properties) -> Vec<WatcherView> {
         let measured = measured.get(&node);
         WatcherView {
             verdict: word(&VERDICTS, Verdict::word, &traits.text("Verdict")),
-            since: traits.moment("SinceUSec").unwrap_or_default(),
+            since: traits.moment("SinceUSec"),
             counted: traits.truth("Counted"),
             time: measured.and_then(|traits| traits.time("TimeUSec")),
             loss: measured.and_then(|traits| traits.value::<f64>("Loss")).map(|loss| loss as f32),

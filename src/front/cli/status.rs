@@ -29,7 +29,11 @@ fn network(view: &View, title: &str, terminal: &Terminal) -> String {
     if view.nodes.is_empty() {
         return format!("{title}peerwatchd has only just started; ask again in a moment\n");
     }
-    let (verdict, tone) = verdict(view);
+    let (mut verdict, mut tone) = verdict(view);
+    let age = terminal.now.since(view.at);
+    if OLD < age {
+        (verdict, tone) = (format!("{} ago: {verdict}", brief(age)), tone.max(Tone::Poor));
+    }
     let mut text = format!("{title}{}\n", terminal.paint(&terminal.mark(&verdict, tone), tone));
     let incidents = open_incidents(view, terminal);
     if !incidents.is_empty() {
@@ -91,14 +95,14 @@ fn remarkable(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
     let age = terminal.now.since(view.at);
     if OLD < age {
         let hint = "peerwatchd may be stuck (journalctl -u peerwatchd)";
-        lines.push((format!("what stands here is {} old; {hint}", brief(age)), Tone::Bad));
+        lines.push((format!("nothing is newer than {} ago; {hint}", brief(age)), Tone::Bad));
     }
     if let Some(fault) = &view.fault {
         lines.push((format!("{} cannot write its journal: {fault}", view.me), Tone::Bad));
     }
     if view.isolated {
-        let why = "it reaches no node and no reference, casts no vote and tells nobody about targets";
-        lines.push((format!("{} is isolated: {why}", view.me), Tone::Bad));
+        let why = "it reaches no node and no reference, so it casts no vote and tells nobody about targets";
+        lines.push((why.into(), Tone::Bad));
     }
     lines.extend(view.remarks.iter().map(|remark| (remark.clone(), Tone::Poor)));
     first(&mut lines, nodes(view, terminal), "nodes");
@@ -119,7 +123,7 @@ fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
             }
             Presence::Alive => {}
             Presence::Unheard => {
-                lines.push((format!("node {} was not heard since {} started{away}", node.name, view.me), presence(view, node)))
+                lines.push((format!("node {} was not heard since {} started{away}", node.name, view.me), presence(view, node)));
             }
             Presence::Suspect | Presence::Dead => {
                 lines.push((format!("node {} is {}, {heard}{away}", node.name, node.presence.word()), presence(view, node)));

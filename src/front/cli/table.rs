@@ -25,16 +25,16 @@ pub(super) struct Terminal {
 }
 
 /// A colour with a meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tone {
+    /// Of little interest now.
+    Faint,
     /// As it should be.
     Good,
     /// Something to look at.
     Poor,
     /// Something is broken.
     Bad,
-    /// Of little interest now.
-    Faint,
 }
 
 /// One field of a table.

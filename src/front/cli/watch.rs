@@ -108,7 +108,8 @@ enum Thing {
 }
 
 fn found(objects: &Objects, path: &str) -> Option<Thing> {
-    objects.get(path)?.iter().find_map(|(interface, properties)| thing(objects, interface, properties))
+    let interfaces = objects.get(path)?;
+    [NETWORK, NODE, TARGET, INCIDENT].into_iter().find_map(|interface| thing(objects, interface, interfaces.get(interface)?))
 }
 
 fn thing(objects: &Objects, interface: &str, properties: &Properties) -> Option<Thing> {
@@ -176,7 +177,7 @@ impl Story {
         let name = after.name.as_str();
         self.turn("node", name, "presence", (before.presence.word(), after.presence.word()), "");
         self.flag("node", name, "isolated", (before.isolated, after.isolated), ISOLATED);
-        self.flag("node", name, "voting", (before.voting, after.voting), ("votes", "does not vote"));
+        self.flag("node", name, "voting", (before.voting, after.voting), ("takes part in votes", "takes no part in votes"));
         let [from, to] = [before, after].map(|node| node.software.clone().unwrap_or_default());
         if !from.is_empty() {
             self.turn("node", name, "software", (&from, &to), "software");

@@ -95,7 +95,7 @@ impl Incident {
 
     #[zbus(property)]
     fn votes(&self) -> Vec<(String, &'static str)> {
-        self.0.now().votes.iter().map(|(node, verdict)| (text(node), verdict.word())).collect()
+        self.0.now().votes.iter().take(self.0.rows()).map(|(node, verdict)| (text(node), verdict.word())).collect()
     }
 
     #[zbus(property)]
@@ -105,6 +105,6 @@ impl Incident {
             let known = known.maybe("By", notice.by.as_deref().map(text)).maybe("AtUSec", notice.at.map(moment));
             (text(&notice.channel), known.text("Detail", &notice.detail).traits())
         };
-        self.0.now().notices.iter().map(row).collect()
+        self.0.now().notices.iter().take(self.0.rows()).map(row).collect()
     }
 }

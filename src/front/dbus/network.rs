@@ -20,6 +20,8 @@ pub(super) struct Shape {
     pub(super) targets: Arc<[OwnedObjectPath]>,
     /// The objects of the incidents, open ones first, each newest first.
     pub(super) incidents: Arc<[OwnedObjectPath]>,
+    /// How many targets and incidents the bus has no room for.
+    pub(super) hidden: (usize, usize),
 }
 
 /// The object.
@@ -34,7 +36,7 @@ impl Object for Network {
         Followed::carried("NodeName", |a, b| a.view.me == b.view.me),
         Followed::carried("Fault", |a, b| a.view.fault == b.view.fault),
         Followed::carried("Isolated", |a, b| a.view.isolated == b.view.isolated),
-        Followed::carried("Remarks", |a, b| a.view.remarks == b.view.remarks),
+        Followed::carried("Remarks", |a, b| a.view.remarks == b.view.remarks && a.hidden == b.hidden),
         Followed::named("Nodes", |a, b| Arc::ptr_eq(&a.nodes, &b.nodes)),
         Followed::named("Targets", |a, b| Arc::ptr_eq(&a.targets, &b.targets)),
         Followed::named("Incidents", |a, b| Arc::ptr_eq(&a.incidents, &b.incidents)),
@@ -79,7 +81,14 @@ impl Network {
 
     #[zbus(property)]
     fn remarks(&self) -> Vec<String> {
-        texts(&self.0.now().view.remarks)
+        let shape = self.0.now();
+        let mut remarks = texts(&shape.view.remarks);
+        for (number, what) in [(shape.hidden.0, "targets"), (shape.hidden.1, "incidents")] {
+            if 0 < number {
+                remarks.push(format!("{number} {what} are too many for the bus and not shown there; the web page has all"));
+            }
+        }
+        remarks
     }
 
     #[zbus(property(emits_changed_signal = "invalidates"))]

@@ -132,7 +132,7 @@ impl Node {
             let known = Known::default().with("Up", link.up).with("SinceUSec", moment(link.since));
             (text(&link.peer), known.text("Detail", &link.detail).traits())
         };
-        self.0.now().links.iter().map(row).collect()
+        self.0.now().links.iter().take(self.0.rows()).map(row).collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -141,6 +141,6 @@ impl Node {
             let offset = link.offset.map(|ms| ms.saturating_mul(1000));
             (text(&link.peer), Known::default().time("TimeUSec", link.time).maybe("OffsetUSec", offset).traits())
         };
-        self.0.now().links.iter().map(row).collect()
+        self.0.now().links.iter().take(self.0.rows()).map(row).collect()
     }
 }

@@ -14,6 +14,11 @@ pub(super) const NAME: &str = "org.peerwatch.Peerwatch1";
 /// The object that has the others below it.
 pub(super) const ROOT: &str = "/org/peerwatch/Peerwatch1";
 
+/// The path above all networks.
+pub(super) fn networks() -> OwnedObjectPath {
+    made(format!("{ROOT}/network"))
+}
+
 /// The path of a network.
 pub(super) fn network(name: &str) -> OwnedObjectPath {
     made(format!("{ROOT}/network/{}", escape(name)))
@@ -22,6 +27,16 @@ pub(super) fn network(name: &str) -> OwnedObjectPath {
 /// The path of something in a network; `kind` is `node`, `target` or `incident`.
 pub(super) fn within(network: &OwnedObjectPath, kind: &str, name: &str) -> OwnedObjectPath {
     made(format!("{network}/{kind}/{}", escape(name)))
+}
+
+/// The path above all things of a kind in a network.
+pub(super) fn above(network: &OwnedObjectPath, kind: &str) -> OwnedObjectPath {
+    made(format!("{network}/{kind}"))
+}
+
+/// The last element of a path.
+pub(super) fn last(path: &OwnedObjectPath) -> String {
+    path.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// No object: what a property of type `o` says instead of nothing.

@@ -8,18 +8,20 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 use zbus::object_server::{Interface, SignalEmitter};
 use zbus::{Connection, OwnedObjectPath, Variant, fdo};
 
-use super::path;
+use super::{outline, path};
 
 /// What an object shows, and of which network it is.
 pub(super) struct Shown<V> {
     /// The path of its network.
     pub(super) network: OwnedObjectPath,
     value: watch::Receiver<Arc<V>>,
+    rows: Arc<AtomicUsize>,
 }
 
 /// A property whose changes are announced.
@@ -56,13 +58,24 @@ pub(super) struct Shelf<I: Object> {
     kind: &'static str,
     network: OwnedObjectPath,
     slots: BTreeMap<String, Slot<I>>,
-    order: Arc<[OwnedObjectPath]>,
+    order: watch::Sender<Arc<[OwnedObjectPath]>>,
     round: u64,
+    room: Room,
+    rows: Arc<AtomicUsize>,
+}
+
+/// How much a shelf may show, so that one message can hold everything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Objects.
+    pub(super) objects: usize,
+    /// Rows in the lists of all of them together.
+    pub(super) rows: usize,
 }
 
 impl<V> Clone for Shown<V> {
     fn clone(&self) -> Self {
-        Self { network: self.network.clone(), value: self.value.clone() }
+        Self { network: self.network.clone(), value: self.value.clone(), rows: self.rows.clone() }
     }
 }
 
@@ -70,6 +83,11 @@ impl<V> Shown<V> {
     /// The value as it is now.
     pub(super) fn now(&self) -> Arc<V> {
         self.value.borrow().clone()
+    }
+
+    /// How many rows a list of this object may have.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
     }
 }
 
@@ -87,11 +105,22 @@ impl<V> Followed<V> {
 
 impl<I: Object> Slot<I> {
     /// Puts an object on the bus.
-    pub(super) async fn add(bus: &Connection, path: OwnedObjectPath, network: OwnedObjectPath, value: Arc<I::Value>) -> zbus::Result<Self> {
+    pub(super) async fn add(
+        bus: &Connection,
+        path: OwnedObjectPath,
+        network: OwnedObjectPath,
+        value: Arc<I::Value>,
+        rows: Arc<AtomicUsize>,
+    ) -> zbus::Result<Self> {
         let (sender, value) = watch::channel(value);
-        let interface = I::showing(Shown { network, value });
+        let interface = I::showing(Shown { network, value, rows });
         bus.object_server().at(&path, interface.clone()).await?;
         Ok(Self { path, value: sender, interface, round: 0 })
+    }
+
+    /// Its interface as introspection describes it.
+    pub(super) fn description(&self) -> String {
+        outline::describe(&self.interface)
     }
 
     /// The value that it shows.
@@ -125,13 +154,25 @@ impl<I: Object> Slot<I> {
 
 impl<I: Object> Shelf<I> {
     /// An empty shelf; `kind` is an element of the paths.
-    pub(super) fn new(kind: &'static str, network: OwnedObjectPath) -> Self {
-        Self { kind, network, slots: BTreeMap::new(), order: Arc::new([]), round: 0 }
+    pub(super) fn new(kind: &'static str, network: OwnedObjectPath, room: Room) -> Self {
+        let (order, _) = watch::channel(Arc::from([]));
+        Self { kind, network, slots: BTreeMap::new(), order, round: 0, room, rows: Arc::default() }
     }
 
     /// The paths in the order in which the view has the things; shared until it changes.
     pub(super) fn order(&self) -> Arc<[OwnedObjectPath]> {
-        self.order.clone()
+        self.order.borrow().clone()
+    }
+
+    /// The element of the paths below which its objects are, and whether there are any.
+    pub(super) fn children(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
+        let (kind, order) = (self.kind, self.order.subscribe());
+        move || if order.borrow().is_empty() { Vec::new() } else { vec![kind.to_owned()] }
+    }
+
+    /// How many of so many there is no room for.
+    pub(super) const fn hidden(&self, all: usize) -> usize {
+        all.saturating_sub(self.room.objects)
     }
 
     /// All values that are shown.
@@ -139,17 +180,18 @@ impl<I: Object> Shelf<I> {
         self.slots.values().map(|slot| (&slot.path, slot.now()))
     }
 
-    /// Makes the objects be these: adds, announces changes, then removes. Of two things of one name
-    /// the first is shown.
+    /// Makes the objects be these, as far as there is room: adds, announces changes, then removes.
+    /// Of two things of one name the first is shown.
     pub(super) async fn show<'v, N: Into<Cow<'v, str>>>(
         &mut self,
         bus: &Connection,
         values: &'v [Arc<I::Value>],
         name: impl Fn(&'v I::Value) -> N + Send,
     ) -> zbus::Result<()> {
+        let values = &values[..values.len().min(self.room.objects)];
+        self.rows.store((self.room.rows / values.len().max(1)).max(2), Ordering::Relaxed);
         self.round += 1;
-        let mut places = 0;
-        let mut same_order = true;
+        let (order, mut places, mut same_order) = (self.order(), 0, true);
         for value in values {
             let name: Cow<'v, str> = name(value).into();
             match self.slots.get_mut(&*name) {
@@ -157,13 +199,10 @@ impl<I: Object> Shelf<I> {
                 Some(slot) => {
                     slot.round = self.round;
                     slot.show(bus, value.clone()).await?;
-                    same_order &= self.order.get(places) == Some(&slot.path);
+                    same_order &= order.get(places) == Some(&slot.path);
                 }
                 None => {
-                    let place = path::within(&self.network, self.kind, &name);
-                    let mut slot = Slot::add(bus, place, self.network.clone(), value.clone()).await?;
-                    slot.round = self.round;
-                    self.slots.insert(name.into_owned(), slot);
+                    self.add(bus, name.into_owned(), value.clone()).await?;
                     same_order = false;
                 }
             }
@@ -172,9 +211,23 @@ impl<I: Object> Shelf<I> {
         if places < self.slots.len() {
             self.remove(bus).await?;
         }
-        if !same_order || places != self.order.len() {
-            self.order = self.ordered(values, name);
+        if !same_order || places != order.len() {
+            self.order.send_replace(self.ordered(values, name));
         }
+        Ok(())
+    }
+
+    async fn add(&mut self, bus: &Connection, name: String, value: Arc<I::Value>) -> zbus::Result<()> {
+        let place = path::within(&self.network, self.kind, &name);
+        let mut slot = Slot::add(bus, place, self.network.clone(), value, self.rows.clone()).await?;
+        slot.round = self.round;
+        if self.slots.is_empty() {
+            // The path above was made with the object.
+            let order = self.order.subscribe();
+            let children = move || order.borrow().iter().map(path::last).collect();
+            outline::cover(bus, path::above(&self.network, self.kind), String::new(), children).await?;
+        }
+        self.slots.insert(name, slot);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use super::path;
 use super::shelf::{Followed, Object, Shown};
 use super::value::{Known, Rows, count, length, moment, optional, text};
 use crate::base::outcome::Verdict;
+use crate::base::time::Wall;
 use crate::base::view::{TargetView, WatcherView};
 
 /// The object.
@@ -36,8 +37,19 @@ impl Object for Target {
 }
 
 /// What of a watcher is announced: all but the figures of the last look.
-fn judgement(watcher: &WatcherView) -> (&str, Verdict, i64, bool, &str) {
-    (&watcher.node, watcher.verdict, watcher.since.0, watcher.counted, &watcher.detail)
+fn judgement(watcher: &WatcherView) -> (&str, Verdict, Option<Wall>, bool, &str) {
+    (&watcher.node, watcher.verdict, watcher.since, watcher.counted, &watcher.detail)
+}
+
+/// The watchers that there is room for, in their order; where they are too many, those that call it
+/// bad first.
+fn shown(value: &TargetView, rows: usize) -> Vec<&WatcherView> {
+    let mut watchers: Vec<_> = value.watchers.iter().collect();
+    if rows < watchers.len() {
+        watchers.sort_by_key(|watcher| !matches!(watcher.verdict, Verdict::Degraded | Verdict::Down));
+        watchers.truncate(rows);
+    }
+    watchers
 }
 
 #[interface(name = "org.peerwatch.Peerwatch1.Target", introspection_docs = false)]
@@ -105,10 +117,10 @@ impl Target {
     #[zbus(property)]
     fn watchers(&self) -> Rows {
         let row = |watcher: &WatcherView| {
-            let known = Known::default().with("Verdict", watcher.verdict.word()).with("SinceUSec", moment(watcher.since));
+            let known = Known::default().with("Verdict", watcher.verdict.word()).maybe("SinceUSec", watcher.since.map(moment));
             (text(&watcher.node), known.with("Counted", watcher.counted).text("Detail", &watcher.detail).traits())
         };
-        self.0.now().watchers.iter().map(row).collect()
+        shown(&self.0.now(), self.0.rows()).into_iter().map(row).collect()
     }
 
     #[zbus(property(emits_changed_signal = "false"))]
@@ -117,7 +129,7 @@ impl Target {
             let known = Known::default().time("TimeUSec", watcher.time).maybe("Loss", watcher.loss.map(f64::from));
             (text(&watcher.node), known.maybe("LastGoodUSec", watcher.last_good.map(moment)).traits())
         };
-        self.0.now().watchers.iter().map(row).collect()
+        shown(&self.0.now(), self.0.rows()).into_iter().map(row).collect()
     }
 
     #[zbus(property)]

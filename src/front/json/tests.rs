@@ -17,7 +17,7 @@ fn watcher_of(node: &str, verdict: Verdict, time: Option<u32>, counted: bool) ->
     WatcherView {
         node: node.into(),
         verdict,
-        since: Wall(START),
+        since: Some(Wall(START)),
         counted,
         time: time.map(Micros),
         loss: Some(0.2),

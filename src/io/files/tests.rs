@@ -1,6 +1,6 @@
 //! Which file counts, and how files are refused.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use expect_test::{Expect, expect};
 use tempfile::TempDir;
@@ -118,28 +118,58 @@ fn a_given_file_counts_alone_with_the_drop_ins_beside_it() {
 fn a_given_file_must_be_there() {
     let root = tree(&[]);
     let error = host_layers(Some(&root.path().join("my.toml"))).unwrap_err();
-    told(&root, &error, &expect!["/my.toml: there is no such file; create it, or correct --config"]);
+    told(
+        &root,
+        &error,
+        &expect![[r#"
+            /my.toml: there is no such file; create it, or correct --config"#]],
+    );
 }
 
 #[test]
 fn files_that_are_none_are_refused() {
     let root = tree(&[("etc/peerwatch/peerwatch.toml/x", "")]);
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml: this is a directory where a file belongs; move it away"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml: this is a directory where a file belongs; move it away"#]],
+    );
     let root = tree(&[]);
     put(root.path(), "etc/peerwatch/peerwatch.toml", b"id = \"x\"\n# \xff\n");
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml:2: this is not text in UTF-8; save the file in that encoding"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml:2: this is not text in UTF-8; save the file in that encoding"#]],
+    );
     let root = tree(&[("etc/peerwatch/x", "")]);
     symlink("nowhere", root.path().join("etc/peerwatch/peerwatch.toml")).unwrap();
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml: cannot be read (a link to a file that does not exist); see that user peerwatch may read it and enter the directories above it"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml: cannot be read (a link to a file that does not exist); correct the link or remove it, or mount what it leads to"#]],
+    );
     let root = tree(&[("etc/peerwatch", "")]);
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml: cannot be read (Not a directory); see that user peerwatch may read it and enter the directories above it"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml: cannot be read (Not a directory); a file stands where one of its directories belongs; move that file away"#]],
+    );
 }
 
 #[test]
 fn a_pipe_does_not_hold_up_the_daemon() {
     let root = tree(&[("etc/peerwatch/x", "")]);
     nix::unistd::mkfifo(&root.path().join("etc/peerwatch/peerwatch.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml: this is a device, pipe or socket where a file belongs; move it away"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml: this is a device, pipe or socket where a file belongs; move it away"#]],
+    );
 }
 
 #[test]
@@ -147,7 +177,12 @@ fn a_file_without_end_is_not_read_to_it() {
     let root = tree(&[]);
     let path = put(root.path(), "etc/peerwatch/peerwatch.toml", b"");
     fs::File::options().write(true).open(&path).unwrap().set_len(limits::CONFIG + 1).unwrap();
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml: this file has more than 16777216 bytes; put the right file there"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml: this file has more than 16777216 bytes; put the right file there"#]],
+    );
 }
 
 #[test]
@@ -156,7 +191,12 @@ fn too_many_drop_ins_are_refused() {
     for number in 0..=limits::DROPINS {
         put(root.path(), &format!("etc/peerwatch/peerwatch.toml.d/{number}.toml"), b"x");
     }
-    told(&root, &host_layers_below(root.path()).unwrap_err(), &expect!["/etc/peerwatch/peerwatch.toml.d: more than 256 files are in this directory; remove what is not needed"]);
+    told(
+        &root,
+        &host_layers_below(root.path()).unwrap_err(),
+        &expect![[r#"
+            /etc/peerwatch/peerwatch.toml.d: more than 256 files are in this directory; remove what is not needed"#]],
+    );
 }
 
 #[test]
@@ -189,7 +229,8 @@ fn a_network_comes_with_its_keys_and_what_is_wrong_with_them() {
         empty: keys/empty.pub is empty
         large: keys/large.pub is not an Ed25519 public key in PEM
         latin1: keys/latin1.pub is not an Ed25519 public key in PEM
-        secret: keys/secret.pub holds a secret key, which belongs on its own node alone"#]].assert_eq(&told.join("\n"));
+        secret: keys/secret.pub holds a secret key, which belongs on its own node alone"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
@@ -204,7 +245,12 @@ fn a_network_that_is_not_there_can_be_told_from_one_that_is_broken() {
     let root = tree(&[("networks/broken/network.toml/x", "")]);
     let error = network_layer(root.path(), "home").unwrap_err();
     assert!(error.is_missing());
-    told(&root, &error, &expect![[r#"/networks/home/network.toml: there is no such file; put the network's definition there, or take "home" out of peerwatch.toml"#]]);
+    told(
+        &root,
+        &error,
+        &expect![[r#"
+            /networks/home/network.toml: there is no such file; put the network's definition there, or take "home" out of peerwatch.toml"#]],
+    );
     assert!(!network_layer(root.path(), "broken").unwrap_err().is_missing());
 }
 
@@ -246,7 +292,17 @@ fn secrets_that_are_none_are_refused() {
         }
         secret_in(None, "x", Some(&path(name))).unwrap_err()
     };
-    told(&root, &refuse("open", 0o644), &expect!["/open: every user of this host can read this secret (mode 0644); run: chmod o= /open"]);
+    told(
+        &root,
+        &refuse("open", 0o644),
+        &expect![[r#"
+            /open: every user of this host can read or change this secret (mode 0644); run: chmod o= /open"#]],
+    );
     told(&root, &refuse("empty", 0o600), &expect!["/empty: this secret is empty; write it into the file"]);
-    told(&root, &refuse("missing", 0o600), &expect!["/missing: there is no such file; write the secret alone into this file, or name another in peerwatch.toml"]);
+    told(
+        &root,
+        &refuse("missing", 0o600),
+        &expect![[r#"
+            /missing: there is no such file; write the secret alone into this file, or name another in peerwatch.toml"#]],
+    );
 }

@@ -148,9 +148,9 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
         }
     }
 
-    /// Puts the next frame on its way, if none is. The end of a batch is flushed before anything else.
+    /// Puts the next frame on its way, if none is.
     fn choose(&mut self) {
-        if !self.frame.is_empty() || 0 < self.ending {
+        if !self.frame.is_empty() {
             return;
         }
         let now = Instant::now();
@@ -177,7 +177,8 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
     }
 
     async fn wait(&mut self, busy: bool) -> Turn {
-        let room = self.small.len() < limits::LINK_QUEUE && self.closing.is_none();
+        let answers = self.small.len() < limits::LINK_QUEUE && self.closing.is_none();
+        let room = answers && self.batches.len() < limits::LINK_QUEUE;
         let mut until = self.next_ping;
         if busy {
             // The ping is sent once the frame is out.
@@ -189,7 +190,7 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
         let Self { to, outgoing, pings, events, frame, written, drained, .. } = self;
         tokio::select! {
             taken = push(to, &frame[*written..]), if busy => Turn::Took(taken),
-            token = pings.recv(), if room => Turn::Ping(token),
+            token = pings.recv(), if answers => Turn::Ping(token),
             given = outgoing.recv(), if room => Turn::Given(given),
             told = events.send(Event::Drained), if 0 < *drained => if told.is_ok() { Turn::Told } else { Turn::Deaf },
             () = tokio::time::sleep_until(until) => Turn::Time,

@@ -113,14 +113,14 @@ async fn a_connection_that_stays_half_open_expires() {
 async fn too_many_half_open_connections_from_one_address_are_refused() {
     let mut host = host(Timing::default()).await;
     let mut open = Vec::new();
-    for _ in 0..limits::HANDSHAKES_PER_ADDRESS {
+    for _ in 0..limits::HANDSHAKES / 2 {
         open.push(TcpStream::connect(host.address).await.unwrap());
     }
     let mut one_more = TcpStream::connect(host.address).await.unwrap();
     assert_eq!(read_out(&mut one_more).await, [0u8; 0]);
-    assert_eq!(host.refusal().await.reason, "8 connections from this address are not authenticated yet");
+    assert_eq!(host.refusal().await.reason, "32 connections from this address are not authenticated yet");
     drop(open);
-    for _ in 0..limits::HANDSHAKES_PER_ADDRESS {
+    for _ in 0..limits::HANDSHAKES / 2 {
         host.refusal().await;
     }
     host.is_well().await;
@@ -176,6 +176,21 @@ async fn a_key_that_is_shown_and_not_proved_is_nobodys() {
         assert_eq!(refusal.key, None, "{}", refusal.reason);
     }
     host.is_well().await;
+}
+
+#[tokio::test]
+async fn a_host_that_names_no_network_is_left() {
+    let mut config = tls::server(&identity(1, &[2]));
+    config.alpn_protocols.clear();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let own = identity(2, &[1]);
+    let accept = async {
+        let stream = listener.accept().await.unwrap().0;
+        tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+    };
+    let (fault, ()) = tokio::join!(async { dial(&own, key(1).node(), &address, &Timing::default()).await.unwrap_err() }, accept);
+    assert!(fault.to_string().contains("not in this network"), "{fault}");
 }
 
 #[tokio::test]

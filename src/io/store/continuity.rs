@@ -45,14 +45,22 @@ impl Claim {
     }
 }
 
+/// Whether a directory lies on a file system that is gone after a reboot.
+fn in_memory(directory: &Path) -> bool {
+    nix::sys::statfs::statfs(directory).is_ok_and(|fs| fs.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC)
+}
+
 impl Continuity {
     /// Prepares the directory, which need not exist yet.
     pub(super) fn new(runtime: &Path) -> Self {
         // What fails here fails again when the file is written, and is remarked on there.
         let _ = DirBuilder::new().recursive(true).mode(0o700).create(runtime);
-        let boot = fs::read_to_string(BOOT)
-            .map(|id| id.trim().to_owned())
-            .map_err(|error| format!("{BOOT} cannot be read ({error}); a stricter sandbox than the shipped one may hide it"));
+        let boot = match fs::read_to_string(BOOT) {
+            Ok(id) => Ok(id.trim().to_owned()),
+            // The shipped sandbox hides the name of the boot. A directory in memory does not outlive the boot either.
+            Err(_) if in_memory(runtime) => Ok("in-memory".to_owned()),
+            Err(error) => Err(format!("{BOOT} cannot be read ({error}), and {} does not lie in memory", runtime.display())),
+        };
         Self { file: runtime.join("continuity"), boot, fault: None }
     }
 

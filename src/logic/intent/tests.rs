@@ -20,6 +20,7 @@ struct Story {
     acts: Vec<(usize, EntryHash, String)>,
     hold: bool,
     alone: Option<Span>,
+    announced: bool,
 }
 
 fn node(n: usize) -> NodeId {
@@ -39,6 +40,7 @@ impl Story {
             acts: Vec::new(),
             hold: true,
             alone: None,
+            announced: true,
         }
     }
 
@@ -56,7 +58,10 @@ impl Story {
                 voters: voters.clone(),
                 silent: vec![],
                 voting: true,
+                announced: self.announced,
                 enrolled: self.nodes.len(),
+                steady: (0..self.nodes.len()).map(node).collect(),
+                idle: &|_| false,
                 alone: self.alone.filter(|_| voters.is_empty()),
                 majority: false,
                 dead: &|node| dead.contains(node),
@@ -250,6 +255,18 @@ fn whoever_is_alone_among_several_waits_before_it_acts() {
     story.alone = Some(Span::secs(60));
     story.turn(0);
     assert_eq!(story.actors(), [0]);
+}
+
+#[test]
+fn whoever_has_only_begun_to_vote_grants_but_does_not_ask() {
+    let mut story = Story::new(2);
+    story.announced = false;
+    assert_eq!(story.turn(1), [""; 0]);
+    story.announced = true;
+    story.turn(0);
+    story.deliver(1);
+    story.announced = false;
+    assert_eq!(story.turn(1), ["Grant"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
-use crate::base::target::{Expected, Quorum, Target, Watchers};
+use crate::base::target::{Expected, Quorum, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
@@ -19,7 +19,7 @@ use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::liveness::Life;
 use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
-use crate::logic::notice::{self, Case, Notice, Word};
+use crate::logic::notice::{self, Case, Notice};
 use crate::logic::standing::{self, Tally};
 
 impl Node {
@@ -32,7 +32,6 @@ impl Node {
         }
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
-        self.stand_in(now, &targets);
         for id in targets {
             let Some(target) = self.targets.get(&id) else {
                 self.incidents.withdraw(&id);
@@ -49,7 +48,8 @@ impl Node {
             self.tallies.insert(id.clone(), (tally, since));
             self.stale.insert(id.clone());
             self.changed = true;
-            if told && self.votes_on_targets() {
+            // Who has only begun may not have heard all that was said: it leaves the word to others.
+            if told && self.is_level(now) {
                 let turn = self.turn_of_witness(&id, &counted);
                 match self.incidents.consider(now, &id, standing, turn) {
                     Some(Act::Open(incident)) => self.open(now, incident, standing, &counted, out),
@@ -62,23 +62,22 @@ impl Node {
         }
     }
 
-    /// Looks at what whoever should cannot look at, and leaves it to it again when it can.
-    fn stand_in(&mut self, now: Now, targets: &BTreeSet<TargetId>) {
-        let (members, dead) = (self.members(), self.dead());
-        let counted = |target: &&Target| matches!(target.watchers, Watchers::Count(_));
-        let mut changed = targets.iter().filter_map(|id| self.targets.get(id)).filter(counted);
-        if changed.any(|target| self.is_mine(target, &members, &dead) != self.schedule.watches(&target.id)) {
-            self.rewatch(now);
-        }
+    /// Whether this node votes and has heard what was said before it started, or has waited for it in vain.
+    fn is_level(&self, now: Now) -> bool {
+        let alone = self.settings.network.roster.len() == 1;
+        let votes = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
+        votes && (alone || self.mesh.is_level() || limits::DEAD_LEAST <= now.mono.since(self.started))
     }
 
-    fn votes_on_targets(&self) -> bool {
-        self.settings.network.member(&self.me).is_some_and(|member| member.role.votes())
+    /// Whether incidents of a target are anything to tell: it is defined, and expected to be there.
+    pub(super) fn tells_of(&self, target: &TargetId) -> bool {
+        tells(self.targets.get(target))
     }
 
     /// The watchers of a target that count now: alive as far as is known, and not isolated.
     pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
-        let watchers = standing::watchers(target, &self.members(), &self.gone(target, &self.dead()));
+        let gone = self.gone(target, &self.dead());
+        let watchers = standing::watchers(target, &self.members(), &gone);
         let counts = |node: &NodeId| {
             if *node == self.me {
                 return !self.isolated;
@@ -113,25 +112,27 @@ impl Node {
         let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
         let opened = Opened {
             standing,
-            votes: votes.iter().map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
+            votes: votes.iter().take(limits::NAMED).map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
             since: since.unwrap_or(now.wall.0),
             reason,
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
+            channels: self.concerned(standing),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
         self.announce(&entry, out);
     }
 
+    /// Channels that are told of such a standing.
+    fn concerned(&self, standing: Standing) -> Vec<String> {
+        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing));
+        self.settings.network.channels.iter().filter(wants).map(|channel| channel.name.clone()).collect()
+    }
+
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
         let Some(known) = self.incidents.get(&incident) else { return };
-        // Whoever sees the incident only when it is over learns from here that it is still to be told.
-        let bad = Phase::of(known.standing());
-        let key = |channel: &Channel| notice::key_of(self.settings.network.network, &channel.name, &incident, bad);
-        let telling = self.settings.network.channels.iter().filter(|channel| channel.on.contains(&bad));
-        let owed = telling.map(key).filter(|key| self.intents.receipt(key).is_none()).collect();
-        let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, owed, incident };
+        let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, incident };
         let entry = self.seal(now, Fact::Closed(closed), out);
         self.announce(&entry, out);
     }
@@ -186,29 +187,34 @@ impl Node {
     }
 
     fn find_wanted(&mut self, now: Now) {
+        // It follows from the journal and the settings alone.
+        let version = Some(self.journal.version());
+        if self.wanted_of == version {
+            return;
+        }
+        self.wanted_of = version;
         let network = self.settings.network.network;
-        let intents = &self.intents;
-        let word = |key: &IntentKey| {
-            if intents.receipt(key).is_some() {
-                Word::Told
-            } else if intents.is_contested(key) || 0 < intents.failures(key) {
-                Word::Begun
-            } else {
-                Word::Nothing
-            }
-        };
+        let (intents, targets) = (&self.intents, &self.targets);
+        let told = |key: &IntentKey| intents.receipt(key).is_some();
         self.wanted.clear();
         for channel in &self.settings.network.channels {
-            let cases = self
-                .incidents
-                .all()
-                .map(|(id, incident)| (id, Case { open: incident.is_open(), standing: incident.standing(), owed: incident.owed() }));
-            let wanted = self.notices.wanted(now.mono, network, channel, cases, word);
+            let incidents = &self.incidents;
+            let case = |id: &IncidentId, incident: &Incident| Case {
+                open: incident.is_open(),
+                standing: incident.standing(),
+                concerns: incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
+            };
+            let known = incidents.all().filter(|(id, _)| tells(targets.get(&id.target)));
+            let cases = known.map(|(id, incident)| {
+                let case = case(&id, incident);
+                (id, case)
+            });
+            let wanted = self.notices.wanted(now.mono, network, channel, cases, told);
             if !wanted.is_empty() {
                 self.wanted.insert(channel.name.clone(), wanted);
             }
         }
-        self.notices.settle(|key| intents.receipt(key).is_some());
+        self.notices.settle(told);
     }
 
     fn wanted_actions(&self) -> Vec<Wanted> {
@@ -243,6 +249,7 @@ impl Node {
 
     fn with_electorate<R>(&mut self, now: Now, f: impl FnOnce(&mut crate::logic::intent::Intents, &Electorate) -> R) -> R {
         let (mut voters, mut silent) = (Vec::new(), Vec::new());
+        let patience = self.voter_silence();
         let members: Vec<NodeId> = self.members().into_iter().map(|(node, _)| node).collect();
         for node in members.iter().filter(|node| **node != self.me) {
             let Some(life) = self.liveness.life(node) else { continue };
@@ -250,24 +257,28 @@ impl Node {
             match life.presence {
                 Presence::Dead | Presence::Me => {}
                 // Not heard since this daemon started: it may be alive, so it is awaited for a while.
-                Presence::Unheard if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Unheard if silence <= patience => voters.push(*node),
                 Presence::Unheard => {}
                 Presence::Alive | Presence::Suspect if !life.voting => {}
-                Presence::Alive | Presence::Suspect if silence <= limits::VOTER_SILENCE => voters.push(*node),
+                Presence::Alive | Presence::Suspect if silence <= patience => voters.push(*node),
                 Presence::Alive | Presence::Suspect => silent.push(*node),
             }
         }
         let dead: BTreeSet<NodeId> = self.dead();
+        let idle = |node: &NodeId| self.liveness.life(node).is_none_or(|life| !life.voting || patience < now.mono.since(life.at));
         let network = self.settings.network.network;
         let mesh = &self.mesh;
         let electorate = Electorate {
             voters,
             silent,
             voting: self.votes(now),
+            announced: self.announced,
             enrolled: members.len(),
+            steady: self.members().into_iter().filter(|(_, expected)| *expected == Expected::Always).map(|(node, _)| node).collect(),
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
             dead: &|node| dead.contains(node),
+            idle: &idle,
             held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| standing::rendezvous(&domain.0, node),
             message: &|keys| notice::message_of(network, keys),
@@ -310,8 +321,12 @@ impl Node {
         let (_, opened) = incident.opening()?;
         let closing = incident.closing();
         let target = self.targets.get(&notice.incident.target);
-        let counted =
-            self.tallies.get(&notice.incident.target).map_or(opened.votes.len(), |(tally, _)| tally.counted.max(opened.votes.len()));
+        // What holds now says more than what held when it was opened, as long as it is still bad.
+        let votes = match self.tallies.get(&notice.incident.target) {
+            Some((tally, _)) if tally.standing.is_bad() => (tally.votes, tally.counted),
+            Some((tally, _)) => (opened.votes.len(), tally.counted.max(opened.votes.len())),
+            None => (opened.votes.len(), opened.votes.len()),
+        };
         let network = self.settings.network.network;
         let phases = [Phase::Degraded, Phase::Down];
         let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
@@ -327,7 +342,7 @@ impl Node {
             since: Wall(opened.since),
             ended: closing.map(|(_, closed)| Wall(closed.at)),
             lasted: closing.map_or_else(|| incident.lasted(now), |(_, closed)| Span(closed.lasted)),
-            votes: (opened.votes.len(), counted),
+            votes,
             rows: target.map(|target| self.rows(target)).unwrap_or_default(),
             rule: target.map(rule).unwrap_or_default(),
             runbook: target.and_then(|target| target.runbook.clone()),
@@ -374,6 +389,11 @@ impl Node {
         }
     }
 
+    /// Voters silent for longer are not awaited: never less than a few heartbeats of a large network.
+    fn voter_silence(&self) -> Span {
+        limits::VOTER_SILENCE.max(crate::logic::liveness::heartbeat_every(self.settings.network.roster.len()) * 3)
+    }
+
     /// Nodes seen alive, this one included.
     pub(super) fn seen(&self) -> usize {
         1 + self.liveness.all().filter(|(_, life)| matches!(life.presence, Presence::Alive | Presence::Suspect)).count()
@@ -383,6 +403,10 @@ impl Node {
     pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
         self.tallies.get(target).cloned().unwrap_or_default()
     }
+}
+
+fn tells(target: Option<&Target>) -> bool {
+    target.is_some_and(|target| target.expected == Expected::Always && !target.reference)
 }
 
 /// What confirms an incident of this target, for people.

@@ -114,7 +114,7 @@ impl Node {
         WatcherView {
             node: self.settings.network.name_of(node),
             verdict,
-            since: Wall(said.map_or(0, |judged| judged.since)),
+            since: said.map(|judged| Wall(judged.since)),
             counted: counted && !matches!(verdict, Verdict::Unable | Verdict::Unknown),
             time: own.map_or_else(|| said.and_then(|judged| judged.time).map(Micros), |bench| bench.last.time),
             loss: own.filter(|bench| 0 < bench.last.sent).map_or_else(
@@ -141,7 +141,8 @@ impl Node {
         let closing = incident.closing();
         let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(channel, &id));
         Some(IncidentView {
-            open: incident.is_open(),
+            // What is no longer defined is nothing that anybody could mend.
+            open: incident.is_open() && self.tells_of(&id.target),
             standing: opened.standing,
             since: Wall(opened.since),
             opened: said.wall,

@@ -35,6 +35,7 @@ impl Node {
         }
         self.dirty = self.order.iter().cloned().collect();
         self.shown.clear();
+        self.wanted_of = None;
     }
 
     /// Takes what one entry says, which is news if it does not come from the store. Nothing that an
@@ -46,7 +47,9 @@ impl Node {
             return;
         }
         let said = Said { lamport: header.lamport, author, wall: header.wall };
-        for fact in entry.facts.iter() {
+        // A fact in a lane where it does not belong has no place in the order of its kind.
+        let at_home = |fact: &&Fact| fact.lane().is_none_or(|lane| lane == header.chain.lane) || matches!(fact, Fact::Rollup(_));
+        for fact in entry.facts.iter().filter(at_home) {
             match fact {
                 Fact::Open(_) => {
                     self.standings.open(author, incarnation);
@@ -64,7 +67,7 @@ impl Node {
                     self.dirty.insert(opened.incident.target.clone());
                 }
                 Fact::Closed(closed) => {
-                    self.incidents.closed(entry.hash, said, closed);
+                    self.incidents.closed(news.then_some(now), entry.hash, said, closed);
                     self.dirty.insert(closed.incident.target.clone());
                 }
                 Fact::Propose(_) | Fact::Grant(_) | Fact::Yield(_) | Fact::Executing(_) | Fact::Done(_) => {

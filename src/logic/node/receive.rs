@@ -51,7 +51,8 @@ impl Node {
             Message::Heartbeat(heartbeat) => self.heard(now, link, heartbeat, out),
             Message::Ask(ask) => self.asked(now, link, ask, out),
             Message::Answer(answer) => {
-                if self.requests.answered(now, self.me, &answer.value) {
+                let known = self.settings.network.member(&answer.value.author).is_some() && answer.value.detail.len() <= limits::DETAIL;
+                if known && self.requests.answered(now, self.me, &answer.value) {
                     self.pass_on(Some(link), &Message::Answer(answer), out);
                 }
             }
@@ -74,7 +75,7 @@ impl Node {
             match self.journal.accept(&entry) {
                 Place::Next => {
                     self.mesh.has(link, chain, entry.header.sequence);
-                    if let Some(head) = self.journal.heads().find(|head| head.chain == chain) {
+                    if let Some(head) = self.journal.get(&chain) {
                         self.moved.insert(chain, *head);
                     }
                     if chain.author == self.me && self.journal.incarnation() < chain.incarnation {
@@ -126,6 +127,9 @@ impl Node {
     }
 
     fn asked(&mut self, now: Now, link: LinkId, ask: Signed<Ask>, out: &mut Effects) {
+        if self.settings.network.member(&ask.value.author).is_none() || limits::HOST < ask.value.host.len() {
+            return;
+        }
         let taken = self.requests.asked(now, &ask.value);
         if taken == Taken::Answer {
             self.look_for(now, ask.value.clone(), out);

@@ -1,8 +1,8 @@
 //! What a node writes of itself: the difference between what it knows and what the journal says.
 
 use crate::base::entry::Entry;
-use crate::base::fact::{Fact, Inventory, Judged, Linked};
-use crate::base::id::{Lane, TargetId};
+use crate::base::fact::{Fact, Inventory, Linked};
+use crate::base::id::Lane;
 use crate::base::outcome::Verdict;
 use crate::base::time::Now;
 use crate::logic::effect::Effects;
@@ -13,22 +13,15 @@ impl Node {
     pub(super) fn say(&mut self, now: Now) {
         let unsaid = std::mem::replace(&mut self.unsaid, Unsaid::nothing());
         let (targets, links, inventory) = match unsaid {
-            Unsaid::Everything => {
-                let said = self.standings.all_said(self.me).map(|judged| &judged.target);
-                (self.verdicts.all().map(|(id, _)| id).chain(said).cloned().collect(), true, true)
-            }
+            Unsaid::Everything => (self.verdicts.all().map(|(id, _)| id.clone()).collect(), true, true),
             Unsaid::Some { targets, links } => (targets, links, false),
         };
         for id in targets {
+            let Some(bench) = self.verdicts.bench(&id) else { continue };
             let said = self.standings.said(&id, &self.me);
-            let Some(bench) = self.verdicts.bench(&id) else {
-                if said.is_some_and(|judged| judged.verdict != Verdict::Unknown) {
-                    self.journal.write(Fact::Judged(withdrawn(id, now)));
-                }
-                continue;
-            };
             let same = said.is_some_and(|judged| judged.verdict == bench.verdict && judged.since == bench.since.0);
-            if !same && bench.verdict != Verdict::Unknown {
+            // Not to know yet is nothing to say; not to know any more is.
+            if !same && (bench.verdict != Verdict::Unknown || said.is_some()) {
                 self.journal.write(Fact::Judged(bench.fact(&id)));
             }
         }
@@ -94,10 +87,4 @@ impl Node {
         out.append.push(entry);
         self.changed = true;
     }
-}
-
-/// What is said of a target that this node no longer looks at.
-fn withdrawn(target: TargetId, now: Now) -> Judged {
-    let detail = "not looked at from here any more".into();
-    Judged { target, verdict: Verdict::Unknown, since: now.wall.0, detail, time: None, loss: None, last_good: None }
 }

@@ -130,12 +130,13 @@ fn values_of_the_wrong_kind() {
 #[test]
 fn passwords_and_credentials_are_refused_and_not_repeated() {
     check_host(
-        &["[mail]\nserver = \"m.example.org\"\npassword = \"hunter2\"", "password = \"hunter2\"", "[mail]\nsmtp-password = \"hunter2\""],
+        &["[mail]\nserver = \"m.example.org\"\npassword = \"hunter2\""],
         &expect![[r#"
-            0.toml:3: mail.password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
-            0.toml:1: password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names
-            0.toml:2: mail.smtp-password: a configuration file holds no passwords; remove it, and put the password into the credential peerwatch.smtp-password, or alone into a file that password-file in [mail] of peerwatch.toml names"#]],
+            0.toml:3: mail.password: a configuration file holds no passwords; remove it; the password goes into the credential peerwatch.smtp-password, or alone into the file that password-file names"#]],
     );
+    for text in ["password = \"hunter2\"", "[mail]\nsmtp-password = \"hunter2\"", "[[network]]\npasswd = \"hunter2\""] {
+        assert_eq!(read_host(&[text]).unwrap_err().what, "a configuration file holds no passwords", "{text}");
+    }
     check_targets(
         &[
             "http = { url = \"http://x/\", password = \"hunter2\" }",
@@ -159,15 +160,13 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
 fn what_this_version_does_not_do_is_refused() {
     check(
         &["id = \"a\"\n[[maintenance]]\nname = \"patch night\"\ntargets = [\"shop\"]"],
-        &expect![[
-            r#"network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#
-        ]],
+        &expect![[r#"
+        network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#]],
     );
     check_host(
         &["[[network]]\nname = \"home\"\ngit = { url = \"https://git.example.org/watch.git\", branch = \"main\" }"],
-        &expect![[
-            r#"0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#
-        ]],
+        &expect![[r#"
+        0.toml:3: network "home", git: this is not supported by this version; put network.toml and keys/ into the directory networks/ beside this file and give its name alone"#]],
     );
 }
 
@@ -206,7 +205,7 @@ fn faults_of_a_host() {
             0.toml:1: mail: no mail server is named; add server = "smtp.example.org:587", or remove this section
             0.toml:2: mail.server: "m.example.org:smtp" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             0.toml:3: mail.tls: "startls" means nothing here; did you mean "starttls"?
-            0.toml:3: mail.tls: "ssl" means nothing here; known here: starttls, tls, none
+            0.toml:3: mail.tls: "ssl" means nothing here; write one of starttls, tls, none
             0.toml:4: mail.user: with tls = "none" the password would cross the network for everybody to read; set tls to "starttls" or "tls", or remove user
             0.toml:4: mail.password-file: this path does not begin at /; write the whole path, as in "/etc/peerwatch/smtp-password"
             0.toml:3: mail.password-file: there is a password but no login name; add user = "…", or remove this line
@@ -247,7 +246,7 @@ fn faults_of_a_network() {
             network.toml: id is missing; add id = "home-…" at the top, with a few random letters, the same on every node
             network.toml:1: id: "" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
             network.toml:1: id: "local" is the id of the network that every host makes by itself; choose another
-            network.toml:2: split: "halves" means nothing here; known here: each, majority
+            network.toml:2: split: "halves" means nothing here; write one of each, majority
             network.toml:2: split: of two nodes the majority is both, so when one fails the other tells nobody; write "each", or add a third node
             network.toml:2: lease: 1s is out of bounds; write a duration from 4s to 10m
             network.toml:2: lease: 60 has no unit; write it in quotes and with its unit, as in "30s"
@@ -281,8 +280,8 @@ fn faults_of_nodes() {
         &expect![[r#"
             network.toml:2: node number 1: this node has no name; add name = "ber1"
             network.toml:5: node "a": there is a node of this name in line 3 already; remove one of the two, or rename it
-            network.toml:4: node "a", role: "boss" means nothing here; known here: admin, member, observer
-            network.toml:4: node "a", expected: "never" means nothing here; known here: always, sometimes
+            network.toml:4: node "a", role: "boss" means nothing here; write one of admin, member, observer
+            network.toml:4: node "a", expected: "never" means nothing here; write one of always, sometimes
             network.toml:4: node "a", address: "http://a:9630" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "a:0" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             network.toml:4: node "a", address: "[a]:1" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
@@ -290,7 +289,8 @@ fn faults_of_nodes() {
     );
     let twins = [key("a", 1), key("b", 1)];
     let error = read_network("id = \"x\"\n[[node]]\nname = \"a\"\n[[node]]\nname = \"b\"", &twins).unwrap_err();
-    expect![[r#"network.toml:5: node "b": keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
+    expect![[r#"
+        network.toml:5: node "b": keys/b.pub holds the same key as keys/a.pub; copy node.pub from the state directory of b to keys/b.pub; every node has a key of its own"#]].assert_eq(&error.to_string());
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn faults_of_targets() {
             network.toml:12: target "t", degraded.loss: 20 is not a share; write a number above 0 and at most 1: 0.2 for one packet in five
             network.toml:12: target "t", degraded.rtt: 80 has no unit; write it in quotes and with its unit, as in "80ms"
             network.toml:12: target "t", degraded.rtt: "fast" is not a round-trip time; write it as in "80ms" or "500us"
-            network.toml:12: target "t", expected: "maybe" means nothing here; known here: always, sometimes"#]],
+            network.toml:12: target "t", expected: "maybe" means nothing here; write one of always, sometimes"#]],
     );
 }
 
@@ -402,6 +402,7 @@ fn faults_of_probes() {
             "tcp = { host = \"x\" }",
             "tcp = { host = \"x\", port = 65536 }",
             "tcp = { host = \"x\", port = 25, expect = \"(220\" }",
+            "tcp = { host = \"x\", port = 25, expect = '(\\w{1000}){1000}' }",
             "http = { method = \"GET\" }",
             "http = { url = \"shop.example.org\" }",
             "http = { url = \"https:///x\" }",
@@ -431,6 +432,7 @@ fn faults_of_probes() {
             network.toml:11: target "t", tcp: port is missing; add port = 25
             network.toml:11: target "t", tcp.port: 65536 is out of bounds; write a number from 1 to 65535
             network.toml:11: target "t", tcp.expect: "(220" is not a regular expression (unclosed group); write one as in '^220 ', in single quotes so that backslashes stay
+            network.toml:11: target "t", tcp.expect: "(\\w{1000}){1000}" is not a regular expression (Compiled regex exceeds size limit of 1048576 bytes); write one as in '^220 ', in single quotes so that backslashes stay
             network.toml:11: target "t", http: url is missing; add url = "https://shop.example.org/"
             network.toml:11: target "t", http.url: "shop.example.org" does not begin with http:// or https://; write it as in "https://shop.example.org/"
             network.toml:11: target "t", http.url: "https:///x" names no host that can be asked; write it as in "https://shop.example.org/"

@@ -64,3 +64,24 @@ fn commented_settings_of_the_network_file_are_the_defaults() {
         assert_eq!(plain.watchers, full.watchers);
     }
 }
+
+#[test]
+fn a_damaged_file_is_refused_and_never_a_panic() {
+    let whole = uncommented(NETWORK);
+    for (at, _) in whole.char_indices().step_by(11) {
+        let (before, after) = whole.split_at(at);
+        let rest: String = after.chars().skip(1).collect();
+        for text in [
+            before.to_owned(),
+            format!("{before}{rest}"),
+            format!("{before}ä{after}"),
+            format!("{before}\"{after}"),
+            format!("{before}[{after}"),
+        ] {
+            if let Err(error) = network("home", &layer("network.toml", &text), &keys()) {
+                assert!(error.to_string().contains("; "), "{error}");
+                assert!(!format!("{error:#}").is_empty());
+            }
+        }
+    }
+}

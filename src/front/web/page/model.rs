@@ -134,7 +134,7 @@ pub(super) struct Target<'a> {
 pub(super) struct Watcher<'a> {
     pub(super) view: &'a WatcherView,
     pub(super) mark: Mark,
-    pub(super) since: Moment,
+    pub(super) since: Option<Moment>,
     pub(super) last_good: Option<Moment>,
     pub(super) time: String,
     pub(super) loss: String,
@@ -324,7 +324,7 @@ impl<'a> Watcher<'a> {
         Self {
             view,
             mark: Mark::of(view.verdict.word()),
-            since: Moment::of(view.since, at),
+            since: view.since.map(|since| Moment::of(since, at)),
             last_good: view.last_good.map(|good| Moment::of(good, at)),
             time: view.time.map(|time| time.to_string()).unwrap_or_default(),
             loss: view.loss.map(percent).unwrap_or_default(),

@@ -202,19 +202,6 @@ async fn what_only_lies_in_the_links_own_buffers_is_not_drained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_small_messages_does_not_hold_back_that_a_batch_is_drained() {
-    let (mut node, mut raw) = greeted(1 << 10).await;
-    node.out.send(Outgoing::Batch(vec![])).await.unwrap();
-    let out = node.out.clone();
-    let flood = tokio::spawn(async move { while out.send(Outgoing::Message(digest(1))).await.is_ok() {} });
-    for _ in 0..5000 {
-        raw.next().await.unwrap();
-    }
-    assert_eq!(node.events.try_recv(), Ok(Event::Drained));
-    flood.abort();
-}
-
-#[tokio::test(start_paused = true)]
 async fn large_batches_of_entries_arrive_whole() {
     let (mut one, mut two) = pair(64).await;
     let entries: Vec<Entry> = (1..=200).map(entry).collect();
@@ -282,6 +269,7 @@ async fn waiting_for_the_own_loop_is_not_held_against_the_peer() {
     let write = tokio::spawn(async move {
         while let Some(frame) = sending.recv().await {
             to.write_all(&frame).await.unwrap();
+            sleep(Duration::from_millis(10)).await;
         }
     });
     let pong = sender.clone();
@@ -292,11 +280,11 @@ async fn waiting_for_the_own_loop_is_not_held_against_the_peer() {
             }
         }
     });
-    for number in 0..5 {
+    for number in 0..20 {
         sender.send(digest(number).encode()).await.unwrap();
     }
     sleep(Duration::from_secs(200)).await;
-    for number in 0..5 {
+    for number in 0..20 {
         assert_eq!(node.next().await, Event::Message(digest(number)));
     }
     sleep(Duration::from_secs(1)).await;
@@ -340,6 +328,31 @@ async fn a_peer_that_talks_on_after_a_goodbye_is_left() {
     assert_eq!(node.down().await, "stopping");
     assert_eq!(before.elapsed().as_secs(), 5);
     talk.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_goodbye_counts_even_if_writing_fails_first() {
+    // Which of both is noticed first is left to chance, so often.
+    for _ in 0..30 {
+        let (node, mut raw) = greeted(64).await;
+        node.out.send(Outgoing::Batch(vec![entries_frame([entry(1).bytes()].into_iter())])).await.unwrap();
+        settle().await;
+        raw.send(&Message::Goodbye("stopping".into())).await;
+        drop(raw);
+        assert_eq!(node.down().await, "the peer closed: stopping");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gives_batches_faster_than_they_leave_has_to_wait() {
+    let (node, _raw) = greeted(64).await;
+    let batch = || Outgoing::Batch(vec![entries_frame([entry(1).bytes()].into_iter()); 10]);
+    let mut given = 0;
+    while tokio::time::timeout(Duration::from_millis(1), node.out.send(batch())).await.is_ok() {
+        given += 1;
+        assert!(given < 100);
+    }
+    assert!(10 < given);
 }
 
 #[tokio::test(start_paused = true)]
@@ -431,6 +444,9 @@ async fn what_may_not_be_ends_the_link_and_the_sender_is_told() {
         raw.send(&digest(2)).await;
         assert_eq!(node.next().await, Event::Message(digest(1)));
         assert_eq!(raw.next().await, Ok(Message::Goodbye(text.into())));
+        // What is still under way from here does not meet a closed door, which would cut off the goodbye.
+        settle().await;
+        raw.send(&digest(3)).await;
         drop(raw);
         assert_eq!(node.down().await, text);
     }
