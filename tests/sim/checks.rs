@@ -4,7 +4,7 @@
 //! an excuse for each earlier one. It must not have held its receipt, nor may a node with which it
 //! was in touch have held it for [`SPREAD`]; and either the earlier sender lost the receipt (it died
 //! between the server's acceptance and its commit, its disk was put back, or the server's answer was
-//! lost), or the two were apart for [`APART`] in the time from shortly before the earlier sending
+//! lost), or could not write it until its lease was over, or the two were apart for [`APART`] in the time from shortly before the earlier sending
 //! until the later. So without faults there is exactly one letter, and with faults at most one more
 //! for each such loss or separation.
 
@@ -151,10 +151,10 @@ impl Watch {
     }
 
     /// Whether a letter may be a second one after an earlier one.
-    pub fn excuse(&self, earlier: &Taken, later: &Taken) -> Result<(), String> {
+    pub fn excuse(&self, earlier: &Taken, later: &Taken, stuck: bool) -> Result<(), String> {
         // A server may take a letter late, when another has been sent in its place.
         let (earlier, later) = if later.began < earlier.began { (later, earlier) } else { (earlier, later) };
-        if earlier.lost || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
+        if earlier.lost || stuck || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
             return Ok(());
         }
         let from = earlier.began.saturating_sub(limits::VOTER_SILENCE.0 + limits::HEARTBEAT.0 * 2);
