@@ -59,8 +59,9 @@ pub struct Failure {
     pub text: String,
 }
 
-/// A separation for as long as this is an excuse: a voter silent for longer is not awaited, less the error of two clocks.
-const APART: u64 = limits::VOTER_SILENCE.0 * 96 / 100;
+/// A separation for as long as this is an excuse: a voter silent for longer is not awaited, and may have been
+/// silent for one heartbeat before; less the error of two clocks.
+const APART: u64 = (limits::VOTER_SILENCE.0 - limits::HEARTBEAT.0) * 96 / 100;
 
 /// In this time a receipt reaches everybody in touch, also when a frame was lost and the digests must repair it.
 const SPREAD: u64 = limits::DIGEST.0 * 3 / 2;

@@ -138,6 +138,10 @@ impl Cluster {
 
     /// Something that is not as it must be in the end.
     fn owes(&mut self) -> Option<String> {
+        let faulty = |host: &usize| self.hosts[*host].life.as_ref().is_none_or(|life| life.retry.is_some());
+        if let Some(host) = self.living().into_iter().find(faulty) {
+            return Some(format!("{} cannot write yet", name(host)));
+        }
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;
         for incident in &incidents {

@@ -10,7 +10,7 @@ use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
-use crate::base::target::{Expected, Quorum, Target};
+use crate::base::target::{Expected, Quorum, Target, Watchers};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
@@ -32,6 +32,7 @@ impl Node {
         }
         let mut targets = std::mem::take(&mut self.dirty);
         targets.extend(self.incidents.waiting());
+        self.stand_in(now, &targets);
         for id in targets {
             let Some(target) = self.targets.get(&id) else {
                 self.incidents.withdraw(&id);
@@ -59,6 +60,16 @@ impl Node {
             } else {
                 self.incidents.withdraw(&id);
             }
+        }
+    }
+
+    /// Looks at what whoever should cannot look at, and leaves it to it again when it can.
+    fn stand_in(&mut self, now: Now, targets: &BTreeSet<TargetId>) {
+        let (members, dead) = (self.members(), self.dead());
+        let counted = |target: &&Target| matches!(target.watchers, Watchers::Count(_));
+        let mut changed = targets.iter().filter_map(|id| self.targets.get(id)).filter(counted);
+        if changed.any(|target| self.looks_at(target, &members, &dead) != self.schedule.watches(&target.id)) {
+            self.rewatch(now);
         }
     }
 

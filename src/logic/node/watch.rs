@@ -28,17 +28,8 @@ impl Node {
 
     /// Which targets this node looks at may depend on who is dead.
     pub(super) fn rewatch(&mut self, now: Now) {
-        let members = self.members();
-        let dead = self.dead();
-        let me = self.me;
-        let votes = self.settings.network.member(&me).is_some_and(|member| member.role.votes());
-        let watches = |target: &Target, gone: &BTreeSet<NodeId>| standing::watchers(target, &members, gone).contains(&me);
-        let mine = |target: &&Target| {
-            // The unable go on looking, so that they can recover; whoever stands in for them looks as well.
-            let wanted = || watches(target, &dead) || watches(target, &self.gone(target, &dead));
-            !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
-        };
-        let targets: Vec<&Target> = self.targets.values().filter(mine).collect();
+        let (members, dead) = (self.members(), self.dead());
+        let targets: Vec<&Target> = self.targets.values().filter(|target| self.looks_at(target, &members, &dead)).collect();
         self.schedule.watch(now, &targets, &mut self.rng);
         // A verdict that nobody keeps up says nothing: it must not count when this node is asked again.
         let idle = |target: &&Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
@@ -48,6 +39,15 @@ impl Node {
                 self.unsaid.verdict(&id);
             }
         }
+    }
+
+    /// Whether this node is to look at a target.
+    pub(super) fn looks_at(&self, target: &Target, members: &[(NodeId, Expected)], dead: &BTreeSet<NodeId>) -> bool {
+        let watches = |gone: &BTreeSet<NodeId>| standing::watchers(target, members, gone).contains(&self.me);
+        let votes = members.iter().any(|(node, _)| *node == self.me);
+        // The unable go on looking, so that they can recover; whoever stands in for them looks as well.
+        let wanted = || watches(dead) || watches(&self.gone(target, dead));
+        !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
     }
 
     pub(super) fn judge_lives(&mut self, now: Now, out: &mut Effects) {
