@@ -208,7 +208,11 @@ fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> R
     let beginning = if opening.continuous {
         Beginning::Continue
     } else {
-        let reason = if opening.created { "first start" } else { "it cannot be proved that nothing was lost since the last stop" };
+        let reason = match (opening.created, first) {
+            (true, true) => "first start",
+            (true, false) => "there is no journal here yet",
+            (false, _) => "it cannot be proved that nothing was lost since the last stop",
+        };
         Beginning::Anew { nonce: random::bytes16()?, reason: reason.into(), first: first && opening.created }
     };
     let mut entries = Vec::new();

@@ -213,14 +213,24 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
 #[tokio::test]
 async fn without_a_daemon_or_a_bus_it_says_so_and_how_to_look() {
     let mut bus = PrivateBus::with_our_policy();
-    prints(&bus, "status", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
+    prints(
+        &bus,
+        "status",
+        expect![[r#"
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has its name there; is it running? (systemctl status peerwatchd)
         exit 3
-    "#]]).await;
-    prints(&bus, "watch", expect![[r#"
-        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has the name org.peerwatch.Peerwatch1 there; is it running? (systemctl status peerwatchd)
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "watch",
+        expect![[r#"
+        peerwatchctl: cannot reach peerwatchd on the system bus: nobody has its name there; is it running? (systemctl status peerwatchd)
         exit 3
-    "#]]).await;
+    "#]],
+    )
+    .await;
     bus.kill();
     let lost = run(&bus, "nodes").await;
     assert!(lost.starts_with("peerwatchctl: cannot reach peerwatchd on the system bus: "), "{lost}");

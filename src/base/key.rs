@@ -73,7 +73,7 @@ pub fn verify(node: &NodeId, domain: &[u8], bytes: &[u8], signature: &[u8; SIGNA
         .is_ok_and(|key| key.verify_strict(&[domain, bytes].concat(), &Signature::from_bytes(signature)).is_ok())
 }
 
-/// Reads a public key in PEM SubjectPublicKeyInfo, as `openssl pkey -pubout` writes it.
+/// Reads a public key in PEM `SubjectPublicKeyInfo`, as `openssl pkey -pubout` writes it.
 ///
 /// # Errors
 /// [`KeyError::Unreadable`] or [`KeyError::Weak`].

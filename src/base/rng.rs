@@ -1,6 +1,6 @@
 //! A small seeded generator for jitter and order, so that a seed replays a run.
 //!
-//! It is SplitMix64 (Steele, Lea, Flood 2014). It never makes keys, nonces or secrets: those come
+//! It is `SplitMix64` (Steele, Lea, Flood 2014). It never makes keys, nonces or secrets: those come
 //! from the operating system, on the `io` floor.
 
 /// A deterministic stream of numbers; the same seed gives the same stream.

@@ -347,7 +347,7 @@ impl Cluster {
                 taken.noted |= is_receipt(entry, &taken.ballot);
             }
             self.story.tell(self.at, &settings.name, || {
-                let facts: Vec<&str> = entry.facts.iter().map(|fact| fact.name()).collect();
+                let facts: Vec<&str> = entry.facts.iter().map(peerwatch::base::fact::Fact::name).collect();
                 format!("stores {} {} {} {facts:?}", entry.header.chain, entry.header.sequence, entry.hash)
             });
         }

@@ -104,7 +104,7 @@ impl From<zbus::Error> for Trouble {
         Self::Unreachable(if is(&[".NoReply", ".Timeout", ".TimedOut"]) {
             "it does not answer".into()
         } else if is(&[".ServiceUnknown", ".NameHasNoOwner"]) {
-            format!("nobody has the name {NAME} there")
+            "nobody has its name there".to_owned()
         } else if text.is_empty() {
             name
         } else {

@@ -179,7 +179,8 @@ impl Node {
                         self.look_for(now, ask, out);
                     }
                     None => {
-                        out.then(Effect::Reply(id, Reply::Refused("too many ping requests are under way; try again in a minute".into())))
+                        let why = "too many ping requests are under way; try again in a minute";
+                        out.then(Effect::Reply(id, Reply::Refused(why.into())));
                     }
                 }
             }

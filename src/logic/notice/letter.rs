@@ -132,7 +132,8 @@ fn text(topic: &Topic) -> String {
     let (alive, enrolled) = topic.seen;
     let _ = write!(
         text,
-        "\nSent by node {} of network {}, which sees {alive} of {enrolled} nodes.\nMore: peerwatchctl incidents, or the page of any node.\n",
+        "\nSent by node {} of network {}, which sees {alive} of {enrolled} nodes.\n\
+         More: peerwatchctl incidents, or the page of any node.\n",
         topic.sender, topic.network
     );
     text
@@ -182,7 +183,8 @@ fn html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let (first, rest) = escaped.split_once('\n').unwrap_or((&escaped, ""));
     format!(
-        "<!DOCTYPE html><html><body><p style=\"font:bold 16px sans-serif\">{first}</p><pre style=\"font:13px monospace\">{}</pre></body></html>",
+        "<!DOCTYPE html><html><body><p style=\"font:bold 16px sans-serif\">{first}</p>\
+         <pre style=\"font:13px monospace\">{}</pre></body></html>",
         rest.trim_start_matches('\n')
     )
 }
