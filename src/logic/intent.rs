@@ -225,7 +225,7 @@ impl Intents {
     pub fn turn(&mut self, now: Now, wanted: &[Wanted], electorate: &Electorate) -> Option<Step> {
         self.expire(now.mono, electorate);
         self.own_ballots(now.mono, electorate)
-            .or_else(|| self.stale())
+            .or_else(|| self.stale(electorate))
             .or_else(|| self.vote(electorate))
             .or_else(|| self.propose(now.mono, wanted, electorate))
     }
@@ -384,11 +384,13 @@ impl Intents {
         }
     }
 
-    /// Gives up proposals of this node that are not its present ballots: those of an earlier run.
-    fn stale(&self) -> Option<Step> {
+    /// Gives up proposals of this node that are not its present ballots: those of an earlier run. Where
+    /// an action may happen once at most, one that was begun may have happened, and stays begun.
+    fn stale(&self, electorate: &Electorate) -> Option<Step> {
         let present = |hash: &EntryHash| self.own.values().any(|own| own.ballot == *hash);
+        let over = |ballot: &Ballot| !electorate.majority || ballot.executing().is_none();
         let mut live = self.contested.keys().flat_map(|key| self.live(key));
-        live.find(|(hash, _, candidate, _)| *candidate == self.me && !present(hash))
+        live.find(|(hash, ballot, candidate, _)| *candidate == self.me && !present(hash) && over(ballot))
             .map(|(ballot, ..)| Step::Write(Fact::Yield(Yield { ballot })))
     }
 
