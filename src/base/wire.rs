@@ -129,9 +129,15 @@ pub struct Heartbeat {
     /// Whether it is cut off from everything it should reach.
     #[n(4)]
     pub isolated: bool,
-    /// How far its own state lane is written: what it said before does not count where this is not read yet.
+    /// How far its own state lane is written: what it said before does not count where this is not read
+    /// yet. [`Heartbeat::MUTE`] while it cannot write, so that nothing it said counts.
     #[n(5)]
     pub said: u64,
+}
+
+impl Heartbeat {
+    /// Written farther than anybody can: the author cannot write what it sees.
+    pub const MUTE: u64 = u64::MAX;
 }
 
 /// A question to all nodes.

@@ -33,6 +33,8 @@ pub struct Life {
     pub voting: bool,
     /// What it said of being cut off.
     pub isolated: bool,
+    /// It cannot write what it sees.
+    pub mute: bool,
     /// Since it was not heard, or began anew: how far it had written its state by then. What this
     /// node knows of it may be out of date until that is read.
     pub unread: Option<(Incarnation, u64)>,
@@ -43,9 +45,6 @@ pub struct Life {
 
 /// A gap between two turns for which this node itself must have stood still.
 const PAUSE: Span = Span(limits::SUSPECT_LEAST.0 / 2);
-
-/// Written farther than anybody can: nothing is read until the author has been heard again.
-const DOUBTED: u64 = u64::MAX;
 
 /// Silence, in usual paces, after which a node is suspect. With an exponential tail this is phi times
 /// 2.3: one in 150 that it lives and is merely late, and one in three million when it is given up.
@@ -70,6 +69,7 @@ impl Liveness {
                 at: now.mono,
                 voting: false,
                 isolated: false,
+                mute: false,
                 unread: None,
                 incarnation: None,
                 counter: 0,
@@ -92,8 +92,9 @@ impl Liveness {
             life.pace = 0.8f64.mul_add(life.pace, 0.2 * passed);
         }
         let returned = matches!(life.presence, Presence::Dead | Presence::Unheard);
-        let doubted = life.unread.is_some_and(|(_, said)| said == DOUBTED);
-        if returned || doubted || life.incarnation != Some(heartbeat.incarnation) {
+        let doubted = life.unread.is_some_and(|(_, said)| said == Heartbeat::MUTE);
+        life.mute = heartbeat.said == Heartbeat::MUTE;
+        if returned || doubted || life.mute || life.incarnation != Some(heartbeat.incarnation) {
             life.unread = Some((heartbeat.incarnation, heartbeat.said));
         }
         (life.incarnation, life.counter) = order;
@@ -112,7 +113,7 @@ impl Liveness {
                 // Who was heard since has no need of it.
                 life.at = (life.at + pause).min(now.mono);
                 // Much may have been said meanwhile, which comes after the next heartbeats.
-                life.unread = life.incarnation.map(|incarnation| (incarnation, DOUBTED));
+                life.unread = life.incarnation.map(|incarnation| (incarnation, Heartbeat::MUTE));
             }
         }
         self.last = now.mono;
@@ -248,6 +249,15 @@ mod tests {
         assert_eq!(run(&mut liveness, 101, 102, true), [], "a link alone brings nobody back");
         liveness.heard(at(103_000), &Heartbeat { said: 8, ..beat(3) });
         assert!(liveness.life(&NODE).unwrap().unread.is_some());
+    }
+
+    #[test]
+    fn who_cannot_write_has_said_nothing_until_it_can() {
+        let mut liveness = listening();
+        liveness.heard(at(0), &Heartbeat { said: Heartbeat::MUTE, ..beat(1) });
+        assert!(!liveness.read(|_, _| 7) && liveness.life(&NODE).unwrap().mute);
+        liveness.heard(at(2000), &beat(2));
+        assert!(liveness.read(|_, _| 7) && !liveness.life(&NODE).unwrap().mute);
     }
 
     #[test]

@@ -466,13 +466,14 @@ impl Node {
         // A daemon that continues its life after a restart must not count again what it counted before,
         // or it is not heard until it has caught up. Its forward-only clock went on meanwhile.
         self.beats = (self.beats + 1).max(now.mono.0);
+        let state = ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State };
         let heartbeat = Heartbeat {
             author: self.me,
             incarnation: self.journal.incarnation(),
             counter: self.beats,
             voting: self.votes(now),
             isolated: self.isolated,
-            said: self.journal.head(&ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State }),
+            said: if self.fault.is_none() { self.journal.head(&state) } else { Heartbeat::MUTE },
         };
         Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
     }
@@ -495,10 +496,11 @@ impl Node {
         voters.map(|member| (member.node, member.expected)).collect()
     }
 
-    /// Who does not watch a target: the dead and, where others stand in for them, the unable.
+    /// Who does not watch a target: the dead and, where others stand in for them, those who cannot look or write.
     fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
         let mut gone = dead.clone();
         if matches!(target.watchers, Watchers::Count(_)) {
+            gone.extend(self.liveness.all().filter(|(_, life)| life.mute).map(|(node, _)| *node));
             let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
             gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
         }

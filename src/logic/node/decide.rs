@@ -85,7 +85,7 @@ impl Node {
         tells(self.targets.get(target))
     }
 
-    /// The watchers of a target that count now: alive as far as is known, and not isolated.
+    /// The watchers of a target that count now: alive as far as is known, not isolated, and able to write.
     pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
         let gone = self.gone(target, &self.dead());
         let watchers = standing::watchers(target, &self.members(), &gone);
@@ -93,7 +93,7 @@ impl Node {
             if *node == self.me {
                 return !self.isolated;
             }
-            self.liveness.life(node).is_some_and(|life| life.presence != Presence::Dead && !life.isolated)
+            self.liveness.life(node).is_some_and(|life| life.presence != Presence::Dead && !life.isolated && !life.mute)
         };
         watchers.into_iter().filter(counts).collect()
     }

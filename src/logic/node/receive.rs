@@ -12,6 +12,7 @@ use crate::base::view::Presence;
 use crate::base::wire::{Answer, Ask, Heartbeat, Message, Signed};
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::journal::Place;
+use crate::logic::liveness::Liveness;
 use crate::logic::node::Node;
 use crate::logic::request::Taken;
 
@@ -108,6 +109,8 @@ impl Node {
             }
             return;
         }
+        let mute = |liveness: &Liveness| liveness.life(&author).is_some_and(|life| life.mute);
+        let was_mute = mute(&self.liveness);
         if !self.liveness.heard(now, &heartbeat.value) {
             let last = self.heartbeats.get(&author).filter(|last| heartbeat.value.incarnation < last.value.incarnation);
             if let Some(last) = last {
@@ -117,6 +120,10 @@ impl Node {
             return;
         }
         self.heartbeats.insert(author, heartbeat.clone());
+        if was_mute != mute(&self.liveness) {
+            self.dirty = self.order.iter().cloned().collect();
+            self.rewatch(now);
+        }
         // Whoever is linked to the author hears it itself, as far as its links are known.
         let known = self.fault.is_none() && self.liveness.life(&author).is_some_and(|life| life.unread.is_none());
         let report = self.reports.of(&author).filter(|_| known);
