@@ -18,7 +18,7 @@ use peerwatch::logic::standing;
 use crate::checks::{Check, Failure, demand};
 use crate::cluster::Cluster;
 use crate::mutation::Mutation;
-use crate::options::name;
+use crate::options::{Feature, name};
 use crate::plan::Health;
 
 /// What a run amounts to.
@@ -55,6 +55,11 @@ impl Cluster {
         self.heal()?;
         let heads_ms = self.agree(&ghosts)?;
         self.wait(HEADS, Check::Sight, &ghosts, Self::blind)?;
+        if self.options.has(Feature::Majority) && !self.options.calm {
+            // Nothing need be told any more, and nothing may be told twice.
+            self.run_until(self.at + TOLD / 3)?;
+            return Ok(Figures { virtual_ms: self.at, letters: self.world.taken.len() as u64, heads_ms, ..Figures::default() });
+        }
         let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
         self.mend();
         self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
@@ -247,10 +252,16 @@ impl Cluster {
         self.world.targets.values_mut().for_each(|health| *health = Health::Well);
     }
 
-    /// Without faults there are exactly as many incidents as outages.
+    /// Without faults there are exactly as many incidents as outages; with faults, no more than there are
+    /// reasons: who sees things differently must not open and close by turns.
     fn as_many_as_outages(&mut self) -> Result<(), Failure> {
         if !self.options.calm {
-            return Ok(());
+            let reasons = 3 + 2 * (self.plan.outages.len() + self.plan.faults.len());
+            let numbers = self.incidents();
+            let most = numbers.iter().max_by_key(|incident| incident.id.number);
+            return demand(most.is_none_or(|most| most.id.number as usize <= reasons), Check::FalseAlarm, self.at, || {
+                format!("{} for {reasons} reasons", most.expect("there is one").id)
+            });
         }
         let follows = |at: u64, target: usize| self.plan.outages.iter().any(|before| before.target == target && before.until == Some(at));
         let outages = self.plan.outages.iter().filter(|outage| !follows(outage.from, outage.target)).count();

@@ -76,10 +76,12 @@ pub enum Feature {
     Ping,
     /// Settings are loaded again.
     Reload,
+    /// Only more than half of all may tell: at most once, even if that means never.
+    Majority,
 }
 
 impl Feature {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
@@ -110,6 +112,7 @@ impl Feature {
         Self::ByChain,
         Self::Ping,
         Self::Reload,
+        Self::Majority,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -131,6 +134,7 @@ impl Feature {
                 | Self::ByChain
                 | Self::Ping
                 | Self::Reload
+                | Self::Majority
         )
     }
 }
@@ -172,6 +176,9 @@ impl Options {
         // Real signature checks on every hop cost most of the time, so few runs have them.
         if !rng.chance(25) {
             features.remove(&Feature::Codec);
+        }
+        if !rng.chance(25) {
+            features.remove(&Feature::Majority);
         }
         features.retain(|feature| !(without.contains(feature) || calm && feature.is_fault()));
         let nodes = 1 + below(&mut rng, 7);
@@ -285,7 +292,7 @@ impl Options {
             id: "sim".into(),
             network: self.network_id(),
             definition: [7; 32],
-            split: Split::Each,
+            split: if self.has(Feature::Majority) { Split::Majority } else { Split::Each },
             roster: (0..self.nodes).map(|host| self.member(host)).collect(),
             targets,
             channels: self.channels(),

@@ -304,11 +304,12 @@ impl Cluster {
             began,
             at: self.at,
             noted: None,
-            lost: mood == Mood::Torn,
+            lost: false,
+            denied: mood == Mood::Torn,
         };
         let late = errand.within.0 < self.at - began;
         if self.mutation != Some(Mutation::LostLetters) {
-            self.deliver(Taken { lost: taken.lost || late, ..taken.clone() }, knew.as_deref())?;
+            self.deliver(Taken { denied: taken.denied || late, ..taken.clone() }, knew.as_deref())?;
         }
         if self.mutation == Some(Mutation::TwoTellers) {
             self.deliver(taken, None)?;
@@ -327,6 +328,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// At most one letter, whatever happens but the loss of what was promised.
+    fn is_strict(&self) -> bool {
+        self.options.has(Feature::Majority) && !self.options.has(Feature::Wipe) && !self.options.has(Feature::Backup)
+    }
+
     fn deliver(&mut self, taken: Taken, knew: Option<&str>) -> Result<(), Failure> {
         self.story.tell(self.at, &name(taken.host), || format!("LETTER {} {:?}", taken.message, taken.items));
         demand(!taken.items.is_empty(), Check::Silence, self.at, || format!("{} sends a letter that tells nothing", name(taken.host)))?;
@@ -335,7 +341,12 @@ impl Cluster {
         })?;
         for earlier in &self.world.taken {
             if let Some((incident, phase)) = taken.items.iter().find(|(incident, phase)| earlier.tells(incident, phase)) {
-                let excuse = self.watch.excuse(earlier, &taken, self.options.lease.0);
+                let excuse = if self.is_strict() {
+                    Err(format!("{} told it at {}, and only a majority may", name(earlier.host), seconds(earlier.at)))
+                } else {
+                    self.watch.excuse(earlier, &taken, self.options.lease.0)
+                };
+                let excuse = if earlier.denied || taken.denied { Ok(()) } else { excuse };
                 demand(excuse.is_ok(), Check::Twice, self.at, || {
                     format!("{} tells that {incident} is {phase}, and {}", name(taken.host), excuse.unwrap_err())
                 })?;

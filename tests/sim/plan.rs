@@ -226,7 +226,8 @@ impl Plan {
             | Feature::Codec
             | Feature::BadAddress
             | Feature::DialOut
-            | Feature::ByChain => return,
+            | Feature::ByChain
+            | Feature::Majority => return,
         };
         self.faults.push((at, fault));
     }

@@ -50,8 +50,10 @@ pub struct Taken {
     pub at: u64,
     /// When the receipt came to the sender's disk.
     pub noted: Option<u64>,
-    /// The sender lost its memory of it, or was told that it failed.
+    /// The sender lost its memory of it.
     pub lost: bool,
+    /// The sender was told that it failed.
+    pub denied: bool,
 }
 
 impl World {
