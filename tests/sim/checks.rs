@@ -4,7 +4,7 @@
 //! an excuse for each earlier one. It must not have held its receipt, nor may a node with which it
 //! was in touch have held it for [`SPREAD`]; and either the earlier sender lost the receipt (it died
 //! between the server's acceptance and its commit, its disk was put back, or the server's answer was
-//! lost), or the two were apart for [`APART`] in the time from shortly before the earlier sending
+//! lost), or could not write it until its lease was over, or the two were apart for [`APART`] in the time from shortly before the earlier sending
 //! until the later. So without faults there is exactly one letter, and with faults at most one more
 //! for each such loss or separation.
 
@@ -63,6 +63,9 @@ pub struct Failure {
 /// silent for one heartbeat before; less the error of two clocks.
 const APART: u64 = (limits::VOTER_SILENCE.0 - limits::HEARTBEAT.0) * 96 / 100;
 
+/// Hosts in touch for less than this may not have heard of each other: a heartbeat and its way.
+const TOUCH: u64 = limits::HEARTBEAT.0 * 3;
+
 /// In this time a receipt reaches everybody in touch, also when a frame was lost and the digests must repair it.
 const SPREAD: u64 = limits::DIGEST.0 * 3 / 2;
 
@@ -76,8 +79,8 @@ pub struct Watch {
     written: BTreeSet<EntryHash>,
     /// Since when two hosts are apart.
     apart: Vec<Vec<Option<u64>>>,
-    /// When two hosts were last apart.
-    rejoined: Vec<Vec<u64>>,
+    /// From when until when two hosts were last apart.
+    last: Vec<Vec<(u64, u64)>>,
     /// Separations that are over and were long enough.
     separations: Vec<(usize, usize, u64, u64)>,
     turns: Vec<(u64, u32)>,
@@ -86,8 +89,8 @@ pub struct Watch {
 impl Watch {
     pub fn new(hosts: usize) -> Self {
         let apart = (0..hosts).map(|a| (0..hosts).map(|b| (a != b).then_some(0)).collect()).collect();
-        let rejoined = vec![vec![0; hosts]; hosts];
-        Self { places: BTreeMap::new(), written: BTreeSet::new(), apart, rejoined, separations: Vec::new(), turns: vec![(0, 0); hosts] }
+        let last = vec![vec![(0, 0); hosts]; hosts];
+        Self { places: BTreeMap::new(), written: BTreeSet::new(), apart, last, separations: Vec::new(), turns: vec![(0, 0); hosts] }
     }
 
     /// A host committed an entry, its own or another's.
@@ -133,9 +136,11 @@ impl Watch {
         for a in 0..hosts {
             for b in 0..hosts {
                 if group[a] != group[b] {
-                    self.apart[a][b].get_or_insert(at);
+                    let (last, end) = self.last[a][b];
+                    let since = if at < end + TOUCH { last } else { at };
+                    self.apart[a][b].get_or_insert(since);
                 } else if let Some(since) = self.apart[a][b].take() {
-                    self.rejoined[a][b] = at;
+                    self.last[a][b] = (since, at);
                     if APART <= at - since {
                         self.separations.push((a, b, since, at));
                     }
@@ -151,10 +156,10 @@ impl Watch {
     }
 
     /// Whether a letter may be a second one after an earlier one.
-    pub fn excuse(&self, earlier: &Taken, later: &Taken) -> Result<(), String> {
+    pub fn excuse(&self, earlier: &Taken, later: &Taken, stuck: bool) -> Result<(), String> {
         // A server may take a letter late, when another has been sent in its place.
         let (earlier, later) = if later.began < earlier.began { (later, earlier) } else { (earlier, later) };
-        if earlier.lost || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
+        if earlier.lost || stuck || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
             return Ok(());
         }
         let from = earlier.began.saturating_sub(limits::VOTER_SILENCE.0 + limits::HEARTBEAT.0 * 2);
@@ -166,7 +171,7 @@ impl Watch {
 
     /// Whether a host that is in touch with another for so long should have got what that one holds since `since`.
     pub fn should_have(&self, at: u64, from: usize, to: usize, since: u64) -> bool {
-        from != to && self.apart[from][to].is_none() && since.max(self.rejoined[from][to]) + SPREAD <= at
+        from != to && self.apart[from][to].is_none() && since.max(self.last[from][to].1) + SPREAD <= at
     }
 }
 

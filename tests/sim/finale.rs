@@ -41,6 +41,9 @@ const HEADS: u64 = 240_000;
 /// must not vote (as long), and retries after failures, whose pauses double (ten minutes at most).
 const TOLD: u64 = 1_500_000;
 
+/// Seconds for which nothing must be missing.
+const STEADY: u64 = 3;
+
 /// Nothing more is said in this time.
 const QUIET: u64 = 100_000;
 
@@ -50,22 +53,19 @@ impl Cluster {
         self.run_until(self.plan.calm)?;
         let ghosts = self.ghosts();
         self.heal()?;
-        let heads_ms = self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
-        self.same_records()?;
+        let heads_ms = self.agree(&ghosts)?;
         self.wait(HEADS, Check::Sight, &ghosts, Self::blind)?;
         let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
         self.mend();
         self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
-        self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
-        self.same_records()?;
+        self.agree(&ghosts)?;
         self.as_many_as_outages()?;
         let letters = self.world.taken.len();
         self.run_until(self.at + QUIET)?;
         demand(letters == self.world.taken.len(), Check::Twice, self.at, || {
             format!("after everything was told: {:?}", self.world.taken.last())
         })?;
-        self.wait(HEADS, Check::Heads, &ghosts, Self::differs)?;
-        self.same_records()?;
+        self.agree(&ghosts)?;
         let told: BTreeSet<&(String, String)> = self.world.taken.iter().flat_map(|taken| &taken.items).collect();
         let items: usize = self.world.taken.iter().map(|taken| taken.items.len()).sum();
         let seconds = (items - told.len()) as u64;
@@ -75,12 +75,32 @@ impl Cluster {
     /// Waits, second by second, until nothing is missing. How long that took.
     fn wait(&mut self, most: u64, check: Check, ghosts: &[usize], missing: impl Fn(&mut Self) -> Option<String>) -> Result<u64, Failure> {
         let begin = self.at;
+        let mut found = 0;
         loop {
-            let Some(text) = missing(self) else { return Ok(self.at - begin) };
-            demand(self.at < begin + most, check, self.at, || text)?;
+            match missing(self) {
+                Some(text) => {
+                    found = 0;
+                    demand(self.at < begin + most, check, self.at, || text)?;
+                }
+                // What happens next may be known nowhere yet.
+                None if found == STEADY => return Ok(self.at - begin),
+                None => found += 1,
+            }
             self.beat(ghosts);
             self.run_until(self.at + 1000)?;
         }
+    }
+
+    /// Waits until all heads are equal; then the records must be.
+    fn agree(&mut self, ghosts: &[usize]) -> Result<u64, Failure> {
+        let begin = self.at;
+        while let Some(text) = self.differs() {
+            demand(self.at < begin + HEADS, Check::Heads, self.at, || text)?;
+            self.beat(ghosts);
+            self.run_until(self.at + 1000)?;
+        }
+        self.same_records()?;
+        Ok(self.at - begin)
     }
 
     fn living(&self) -> Vec<usize> {

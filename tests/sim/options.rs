@@ -214,6 +214,28 @@ impl Options {
         options
     }
 
+    /// Hosts that all reach each other, can tell and watch one target; nothing special.
+    pub fn plain(nodes: usize) -> Self {
+        let target = Target { interval: Span::secs(2), timeout: Span::secs(1), ..template("t0") };
+        Self {
+            seed: 7,
+            calm: false,
+            features: BTreeSet::new(),
+            nodes,
+            edges: (0..nodes).flat_map(|b| (0..b).map(move |a| (a, b))).collect(),
+            delay: (5, 20),
+            jitter: 5,
+            observers: BTreeSet::new(),
+            sometimes: BTreeSet::new(),
+            mailers: (0..nodes).collect(),
+            hidden: BTreeSet::new(),
+            lease: Span::secs(20),
+            window: Span::secs(1),
+            degraded: false,
+            targets: vec![target],
+        }
+    }
+
     pub fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
     }

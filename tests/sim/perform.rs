@@ -222,6 +222,10 @@ impl Cluster {
     }
 
     fn carry(&mut self, host: usize, at: u64, errand: Box<Errand>) {
+        if let Some(fault) = self.plan.first_errand.take() {
+            let soon = self.at + 5;
+            self.later(soon, Event::Fault(fault(host)));
+        }
         let keys = self.keys(&world::read(&errand.letter));
         let knew = self.known_by(host, &keys);
         let mood = self.mood(host);
@@ -331,7 +335,10 @@ impl Cluster {
         })?;
         for earlier in &self.world.taken {
             if let Some((incident, phase)) = taken.items.iter().find(|(incident, phase)| earlier.tells(incident, phase)) {
-                let excuse = self.watch.excuse(earlier, &taken);
+                let lease = self.options.lease.0;
+                let full = self.hosts[earlier.host].life.as_ref().is_some_and(|life| life.retry.is_some());
+                let stuck = full && !earlier.noted && earlier.began + lease <= taken.began;
+                let excuse = self.watch.excuse(earlier, &taken, stuck);
                 demand(excuse.is_ok(), Check::Twice, self.at, || {
                     format!("{} tells that {incident} is {phase}, and {}", name(taken.host), excuse.unwrap_err())
                 })?;

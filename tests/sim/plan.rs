@@ -21,6 +21,8 @@ pub struct Plan {
     pub survivors: BTreeSet<usize>,
     /// When each host starts.
     pub starts: Vec<u64>,
+    /// What strikes whoever sends the first letter, as soon as it has handed it in.
+    pub first_errand: Option<fn(usize) -> Fault>,
 }
 
 /// A time in which a target is not well.

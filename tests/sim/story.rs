@@ -36,3 +36,270 @@ impl Story {
         format!("{} lines, {}", self.lines, self.hasher.finalize().to_hex())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use expect_test::{Expect, expect};
+    use peerwatch::base::target::Watchers;
+
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::options::{Options, name};
+    use crate::plan::{Fault, Health, How, Mood, Outage, Plan, Seam};
+
+    /// Everybody starts and lives on; the target is down from the first minute on for as long.
+    fn plan(options: &Options) -> Plan {
+        Plan {
+            outages: vec![outage(60, 120)],
+            calm: 300_000,
+            survivors: (0..options.nodes).collect(),
+            starts: vec![0; options.nodes],
+            ..Plan::default()
+        }
+    }
+
+    fn outage(from: u64, until: u64) -> Outage {
+        Outage { target: 0, kind: Health::Down, from: from * 1000, until: Some(until * 1000) }
+    }
+
+    /// A fault at a time in seconds.
+    fn at(second: u64, fault: Fault) -> (u64, Fault) {
+        (second * 1000, fault)
+    }
+
+    fn stop(host: usize, how: How, away: u64) -> Fault {
+        Fault::Stop { host, seam: Seam::BeforeCommit, how, away: away * 1000 }
+    }
+
+    /// Runs a story with all checks; the letters must be these.
+    fn check(options: Options, plan: Plan, letters: &Expect) {
+        let mut cluster = Cluster::new(options, plan, None, 0, Story::new(std::env::var("TELL").is_ok()));
+        let figures = cluster.run();
+        assert!(figures.is_ok(), "{:?}", figures.unwrap_err());
+        let line = |taken: &crate::world::Taken| {
+            let items: Vec<String> = taken.items.iter().map(|(incident, phase)| format!("{incident} {phase}")).collect();
+            format!("{} {} {}\n", name(taken.host), items.join(", "), &taken.message[..6])
+        };
+        letters.assert_eq(&cluster.world.taken.iter().map(line).collect::<String>());
+    }
+
+    #[test]
+    fn an_outage_is_one_letter_and_its_end_another() {
+        let options = Options::plain(3);
+        let plan = plan(&options);
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_teller_that_dies_before_its_receipt_is_replaced_and_the_letter_is_the_same() {
+        let options = Options::plain(3);
+        let faults = (0..3).map(|host| at(1, Fault::Mail { host, mood: Mood::Deadly, lasts: 90_000 })).collect();
+        let plan = Plan { faults, ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            a t0#1 down ddf40f
+            c t0#1 down ddf40f
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn each_side_of_a_split_tells_and_healing_repeats_nothing() {
+        let options = Options::plain(4);
+        let split = Fault::Split { side: BTreeSet::from([0, 1]), lasts: 150_000 };
+        let plan = Plan { faults: vec![at(20, split)], ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:c#1 down, node:d#1 down d9d860
+            d node:a#1 down, node:b#1 down c4f30e
+            d t0#1 down ddf40f
+            b t0#1 down ddf40f
+            d t0#1 up 065e61
+            b t0#1 up 065e61
+            d node:b#1 up, node:c#1 up, node:d#1 up 11cdda
+            d node:a#1 up 893f96
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_target_that_is_down_when_a_split_heals_is_not_said_to_be_up() {
+        let options = Options::plain(2);
+        let split = Fault::Split { side: BTreeSet::from([0]), lasts: 100_000 };
+        let plan = Plan { faults: vec![at(20, split)], outages: vec![outage(50, 200)], ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:a#1 down, t0#1 down 60adca
+            a node:b#1 down, t0#1 down c729dd
+            b node:a#1 up, node:b#1 up 4fcaa3
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn settings_that_are_loaded_while_a_letter_is_on_its_way_send_no_second_one() {
+        let options = Options::plain(3);
+        let faults = (0..3).map(|host| at(1, Fault::Mail { host, mood: Mood::Kind, lasts: 200_000 })).collect();
+        let plan = Plan { faults, first_errand: Some(|host| Fault::Reload { host }), ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_receipt_waits_until_the_disk_has_room() {
+        let options = Options::plain(3);
+        let plan = Plan { first_errand: Some(|host| Fault::Full { host, lasts: 10_000 }), ..plan(&options) };
+        check(options, plan, &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]]);
+    }
+
+    #[test]
+    fn a_teller_that_cannot_write_its_receipt_within_its_lease_is_replaced() {
+        let options = Options::plain(3);
+        let plan = Plan { first_errand: Some(|host| Fault::Full { host, lasts: 40_000 }), ..plan(&options) };
+        check(options, plan, &expect![[r#"
+            b t0#1 down ddf40f
+            a t0#1 down ddf40f
+            a t0#1 up 065e61
+        "#]]);
+    }
+
+    #[test]
+    fn a_life_whose_first_entry_cannot_be_written_does_not_go_on_with_the_old_one() {
+        let options = Options::plain(2);
+        let faults = vec![at(50, stop(0, How::Unproved, 10)), at(56, Fault::Full { host: 0, lasts: 30_000 })];
+        let plan = Plan { faults, ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_hub_that_only_observes_is_no_obstacle() {
+        let mut options = Options::plain(4);
+        options.edges.retain(|(a, _)| *a == 0);
+        options.observers.insert(0);
+        options.mailers.remove(&0);
+        let plan = plan(&options);
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            d t0#1 down ddf40f
+            d t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn what_was_over_before_the_only_teller_came_back_is_told() {
+        let mut options = Options::plain(3);
+        options.mailers = BTreeSet::from([1]);
+        let plan = Plan { faults: vec![at(40, stop(1, How::Power, 120))], ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:b#1 down, t0#1 down c729dd
+            b node:b#1 up, t0#1 up ddb8b4
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_daemon_that_was_restarted_is_heard_at_once() {
+        let options = Options::plain(2);
+        let faults = vec![at(200, stop(1, How::Daemon, 3))];
+        let plan = Plan { faults, outages: Vec::new(), ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn a_life_that_nobody_wrote_down_does_not_silence_the_next() {
+        let options = Options::plain(3);
+        // Host 2 begins anew and is heard, but nobody can take what it writes; then it loses its disk.
+        let mut faults = vec![at(30, stop(2, How::Unproved, 1))];
+        faults.extend((0..2).map(|host| at(25, Fault::Full { host, lasts: 30_000 })));
+        faults.push(at(45, stop(2, How::Wipe, 1)));
+        let plan = Plan { faults, outages: Vec::new(), ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn a_watcher_that_cannot_look_is_replaced() {
+        let mut options = Options::plain(3);
+        options.targets[0].watchers = Watchers::Count(1);
+        let faults = (0..2).map(|host| at(20, Fault::Unable { host, target: 0, lasts: 200_000 })).collect();
+        let plan = Plan { faults, ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn an_old_backup_forks_nothing_and_forgets_nothing_that_others_know() {
+        let options = Options::plain(3);
+        let faults = vec![at(30, Fault::BackUp { host: 0 }), at(100, stop(0, How::Backup, 5))];
+        let plan = Plan { faults, ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b t0#1 down ddf40f
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn who_is_left_alone_tells_of_everything() {
+        let options = Options::plain(4);
+        let outages = vec![Outage { target: 0, kind: Health::Down, from: 110_000, until: None }];
+        let plan = Plan { outages, calm: 112_000, survivors: BTreeSet::from([2]), ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            c node:a#1 down, node:b#1 down, node:d#1 down, t0#1 down c39377
+            c t0#1 up 065e61
+        "#]],
+        );
+    }
+}

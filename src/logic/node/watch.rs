@@ -43,10 +43,14 @@ impl Node {
 
     /// Whether this node is to look at a target.
     pub(super) fn looks_at(&self, target: &Target, members: &[(NodeId, Expected)], dead: &BTreeSet<NodeId>) -> bool {
-        let watches = |gone: &BTreeSet<NodeId>| standing::watchers(target, members, gone).contains(&self.me);
         let votes = members.iter().any(|(node, _)| *node == self.me);
-        // The unable go on looking, so that they can recover; whoever stands in for them looks as well.
-        let wanted = || watches(dead) || watches(&self.gone(target, dead));
+        let wanted = || {
+            let mut gone = self.gone(target, dead);
+            // The unable go on looking, so that they can recover. A stand-in that is unable as well must do
+            // so too: if it stopped and took its verdict back, it would be the next in rank again.
+            gone.remove(&self.me);
+            standing::watchers(target, members, &gone).contains(&self.me)
+        };
         !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
     }
 
