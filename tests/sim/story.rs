@@ -174,21 +174,29 @@ mod tests {
     fn a_receipt_waits_until_the_disk_has_room() {
         let options = Options::plain(3);
         let plan = Plan { first_errand: Some(|host| Fault::Full { host, lasts: 10_000 }), ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_teller_that_cannot_write_its_receipt_within_its_lease_is_replaced() {
         let options = Options::plain(3);
         let plan = Plan { first_errand: Some(|host| Fault::Full { host, lasts: 40_000 }), ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             a t0#1 down ddf40f
             a t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
