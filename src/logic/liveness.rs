@@ -41,6 +41,12 @@ pub struct Life {
     pace: f64,
 }
 
+/// A gap between two turns for which this node itself must have stood still.
+const PAUSE: Span = Span(limits::SUSPECT_LEAST.0 / 2);
+
+/// Written farther than anybody can: nothing is read until the author has been heard again.
+const DOUBTED: u64 = u64::MAX;
+
 /// Silence, in usual paces, after which a node is suspect. With an exponential tail this is phi times
 /// 2.3: one in 150 that it lives and is merely late, and one in three million when it is given up.
 const PHI: f64 = 5.0;
@@ -79,12 +85,15 @@ impl Liveness {
         if order <= (life.incarnation, life.counter) {
             return false;
         }
-        if life.incarnation == Some(heartbeat.incarnation) && matches!(life.presence, Presence::Alive) {
+        // What waited while this node stood still says nothing of its author's pace.
+        let awake = now.mono.since(self.last) <= PAUSE;
+        if awake && life.incarnation == Some(heartbeat.incarnation) && matches!(life.presence, Presence::Alive) {
             let passed = now.mono.since(life.at).0 as f64;
             life.pace = 0.8f64.mul_add(life.pace, 0.2 * passed);
         }
         let returned = matches!(life.presence, Presence::Dead | Presence::Unheard);
-        if returned || life.incarnation != Some(heartbeat.incarnation) {
+        let doubted = life.unread.is_some_and(|(_, said)| said == DOUBTED);
+        if returned || doubted || life.incarnation != Some(heartbeat.incarnation) {
             life.unread = Some((heartbeat.incarnation, heartbeat.said));
         }
         (life.incarnation, life.counter) = order;
@@ -98,10 +107,12 @@ impl Liveness {
     pub fn judge(&mut self, now: Now, linked: impl Fn(&NodeId) -> bool) -> Vec<(NodeId, Presence)> {
         // This node itself was paused or overloaded: that is no reason to accuse the others.
         let pause = now.mono.since(self.last);
-        if limits::SUSPECT_LEAST / 2 < pause {
+        if PAUSE < pause {
             for life in self.nodes.values_mut() {
                 // Who was heard since has no need of it.
                 life.at = (life.at + pause).min(now.mono);
+                // Much may have been said meanwhile, which comes after the next heartbeats.
+                life.unread = life.incarnation.map(|incarnation| (incarnation, DOUBTED));
             }
         }
         self.last = now.mono;
@@ -252,6 +263,11 @@ mod tests {
         let mut liveness = listening();
         liveness.heard(at(0), &beat(1));
         liveness.judge(at(0), |_| true);
+        // A heartbeat from before the pause waited, and another comes after it.
+        assert!(liveness.heard(at(3_600_000), &beat(2)));
         assert_eq!(liveness.judge(at(3_600_000), |_| false), []);
+        assert!(!liveness.read(|_, _| 7), "what was said in the pause is yet to come");
+        assert!(liveness.heard(at(3_602_000), &beat(3)) && liveness.read(|_, _| 7));
+        assert_eq!(run(&mut liveness, 3602, 3700, false), [(3612, Presence::Suspect), (3632, Presence::Dead)]);
     }
 }

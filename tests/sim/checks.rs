@@ -156,10 +156,11 @@ impl Watch {
     }
 
     /// Whether a letter may be a second one after an earlier one.
-    pub fn excuse(&self, earlier: &Taken, later: &Taken, stuck: bool) -> Result<(), String> {
+    pub fn excuse(&self, earlier: &Taken, later: &Taken, lease: u64) -> Result<(), String> {
         // A server may take a letter late, when another has been sent in its place.
         let (earlier, later) = if later.began < earlier.began { (later, earlier) } else { (earlier, later) };
-        if earlier.lost || stuck || (earlier.host == later.host && earlier.life != later.life && !earlier.noted) {
+        let late = earlier.noted.is_none_or(|noted| earlier.began + lease <= noted) && earlier.began + lease <= later.began;
+        if earlier.lost || late || (earlier.host == later.host && earlier.life != later.life && earlier.noted.is_none()) {
             return Ok(());
         }
         let from = earlier.began.saturating_sub(limits::VOTER_SILENCE.0 + limits::HEARTBEAT.0 * 2);

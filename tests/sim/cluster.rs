@@ -344,7 +344,9 @@ impl Cluster {
             let own = entry.header.chain.author == me;
             self.watch.committed(self.at, host, own, entry)?;
             for taken in self.world.taken.iter_mut().filter(|taken| own && taken.host == host) {
-                taken.noted |= is_receipt(entry, &taken.ballot);
+                if is_receipt(entry, &taken.ballot) {
+                    taken.noted = Some(self.at);
+                }
             }
             self.story.tell(self.at, &settings.name, || {
                 let facts: Vec<&str> = entry.facts.iter().map(peerwatch::base::fact::Fact::name).collect();

@@ -136,6 +136,20 @@ impl Cluster {
         None
     }
 
+    /// Somebody who lives and counts a dead one: the last words of the dead open and close until they are given up.
+    fn haunted(&mut self) -> Option<String> {
+        for host in self.living() {
+            let now = self.hosts[host].clock.read(self.at);
+            let view = self.hosts[host].life.as_mut()?.node.view(now);
+            let dead = |node: &str| (0..self.hosts.len()).any(|other| name(other) == node && self.hosts[other].dead);
+            let counted = view.nodes.iter().find(|node| dead(&node.name) && node.presence != Presence::Dead);
+            if let Some(node) = counted {
+                return Some(format!("{} has not given up {}, which is dead", name(host), node.name));
+            }
+        }
+        None
+    }
+
     fn same_records(&mut self) -> Result<(), Failure> {
         let records = |host: usize| self.hosts[host].life.as_ref().map(|life| life.node.records()).unwrap_or_default();
         let living = self.living();
@@ -161,6 +175,9 @@ impl Cluster {
         let faulty = |host: &usize| self.hosts[*host].life.as_ref().is_none_or(|life| life.retry.is_some());
         if let Some(host) = self.living().into_iter().find(faulty) {
             return Some(format!("{} cannot write yet", name(host)));
+        }
+        if let Some(text) = self.haunted() {
+            return Some(text);
         }
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;

@@ -303,7 +303,7 @@ impl Cluster {
             items: world::read(&errand.letter),
             began,
             at: self.at,
-            noted: false,
+            noted: None,
             lost: mood == Mood::Torn,
         };
         let late = errand.within.0 < self.at - began;
@@ -335,10 +335,7 @@ impl Cluster {
         })?;
         for earlier in &self.world.taken {
             if let Some((incident, phase)) = taken.items.iter().find(|(incident, phase)| earlier.tells(incident, phase)) {
-                let lease = self.options.lease.0;
-                let full = self.hosts[earlier.host].life.as_ref().is_some_and(|life| life.retry.is_some());
-                let stuck = full && !earlier.noted && earlier.began + lease <= taken.began;
-                let excuse = self.watch.excuse(earlier, &taken, stuck);
+                let excuse = self.watch.excuse(earlier, &taken, self.options.lease.0);
                 demand(excuse.is_ok(), Check::Twice, self.at, || {
                     format!("{} tells that {incident} is {phase}, and {}", name(taken.host), excuse.unwrap_err())
                 })?;

@@ -184,7 +184,7 @@ impl Cluster {
         let disk = &self.hosts[host].disk;
         for taken in self.world.taken.iter_mut().filter(|taken| taken.host == host) {
             // What was sent and not noted is lost, and so is what was noted on a disk that is no more.
-            taken.lost |= (taken.life == life.number && !taken.noted) || taken.keys.iter().any(|key| disk.told(key).is_none());
+            taken.lost |= (taken.life == life.number && taken.noted.is_none()) || taken.keys.iter().any(|key| disk.told(key).is_none());
         }
         self.story.tell(at, &name(host), || format!("keeps {} of {before} entries", disk.len()));
         self.hosts[host].next = how;

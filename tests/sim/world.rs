@@ -48,8 +48,8 @@ pub struct Taken {
     /// When the host began to send.
     pub began: u64,
     pub at: u64,
-    /// The receipt is on the sender's disk.
-    pub noted: bool,
+    /// When the receipt came to the sender's disk.
+    pub noted: Option<u64>,
     /// The sender lost its memory of it, or was told that it failed.
     pub lost: bool,
 }
