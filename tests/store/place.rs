@@ -91,7 +91,7 @@ pub(crate) struct Author {
 
 impl Author {
     pub(crate) fn new(of: u8, lane: Lane) -> Self {
-        let incarnation = Incarnation { opened: u64::MAX - u64::from(of), nonce: [of; 16] };
+        let incarnation = Incarnation { opened: (1 << 61) - u64::from(of), nonce: [of; 16] };
         Self { key: key(of), chain: ChainId { author: key(of).node(), incarnation, lane }, sequence: 0, previous: EntryHash([0; 32]) }
     }
 
