@@ -2,11 +2,12 @@
 //!
 //! The exact bound on letters: of two letters for one notice, the sender of the later one must have
 //! an excuse for each earlier one. It must not have held its receipt, nor may a node with which it
-//! was in touch have held it for [`SPREAD`]; and either the earlier sender lost the receipt (it died
-//! between the server's acceptance and its commit, its disk was put back, or the server's answer was
-//! lost), or could not write it until its lease was over, or the two were apart for [`APART`] in the time from shortly before the earlier sending
-//! until the later. So without faults there is exactly one letter, and with faults at most one more
-//! for each such loss or separation.
+//! was in touch have held it for [`SPREAD`]; and one of these must hold: the earlier sender lost the
+//! receipt (it died between the server's acceptance and its commit, its disk was put back, or the
+//! server's answer was lost); it could not write the receipt until its lease was over; or the two were
+//! apart for [`APART`] in the time from shortly before the earlier sending until the later. So without
+//! faults there is exactly one letter, and with faults at most one more for each such loss or
+//! separation. Where only a majority may tell, only a lost answer of the server is an excuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -59,6 +59,8 @@ pub struct Host {
     pub lives: u64,
     /// How the next life begins.
     pub next: How,
+    /// This life has written something, so that the next can prove that it continues.
+    pub proved: bool,
     pub paused: bool,
     /// It will not come back.
     pub dead: bool,
@@ -338,6 +340,7 @@ impl Cluster {
             Some(Mutation::LazyDisk) if 2 < entries.len() => drop(entries.pop()),
             _ => {}
         }
+        self.hosts[host].proved |= !out.append.is_empty();
         let Host { disk, settings, .. } = &mut self.hosts[host];
         let me = settings.key.node();
         for entry in &entries {
@@ -463,6 +466,7 @@ impl Host {
             life: None,
             lives: 0,
             next: How::Wipe,
+            proved: false,
             paused: false,
             dead: false,
             doom: None,

@@ -181,9 +181,6 @@ impl Cluster {
         if let Some(host) = self.living().into_iter().find(faulty) {
             return Some(format!("{} cannot write yet", name(host)));
         }
-        if let Some(text) = self.haunted() {
-            return Some(text);
-        }
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;
         for incident in &incidents {
@@ -208,7 +205,8 @@ impl Cluster {
         let targets = self.options.targets.iter().filter(|target| self.is_watched(target)).map(|target| target.id.0.clone());
         let nodes = (0..self.options.nodes).filter(|host| self.is_missed(*host)).map(|host| format!("node:{}", name(host)));
         let silent = targets.chain(nodes).find(|target| self.is_bad(target) && !open(target));
-        silent.map(|target| format!("{target} is bad, and no incident is open"))
+        let text = silent.map(|target| format!("{target} is bad, and no incident is open"));
+        text.or_else(|| self.haunted())
     }
 
     /// Whether somebody who lives can say how a target or node is.

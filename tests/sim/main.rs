@@ -1,9 +1,9 @@
 //! The simulator: whole networks in one thread, in virtual time, from a seed.
 //!
-//! `SEED=7 cargo test --release --test sim -- --nocapture` tells the story of one seed, `SEEDS=10000`
-//! runs more, `WITHOUT=Split,Pause` leaves features out. A failure is narrowed down by leaving out
-//! features as long as it fails the same way, and is printed with the command that replays it.
-//! Nothing here touches a socket, a file or a clock.
+//! `SEED=7 cargo test --release --test sim storms -- --nocapture` tells the story of one seed,
+//! `SEEDS=10000` runs more (from `FIRST` on, and with `GO_ON=1` past failures), `WITHOUT=Split,Pause`
+//! leaves features out. A failure is narrowed down by leaving out features as long as it fails the same
+//! way, and is printed with the command that replays it. Nothing here touches a socket, a file or a clock.
 
 #![expect(unreachable_pub, reason = "the modules of one test see each other")]
 

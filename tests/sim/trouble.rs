@@ -187,7 +187,8 @@ impl Cluster {
             taken.lost |= (taken.life == life.number && taken.noted.is_none()) || taken.keys.iter().any(|key| disk.told(key).is_none());
         }
         self.story.tell(at, &name(host), || format!("keeps {} of {before} entries", disk.len()));
-        self.hosts[host].next = how;
+        // A life that could not write its first entry has left no proof of itself.
+        self.hosts[host].next = if how == How::Daemon && !self.hosts[host].proved { How::Unproved } else { how };
         self.forget();
         if let Some(away) = away {
             self.later(at + away, Event::Start { host });
@@ -216,6 +217,7 @@ impl Cluster {
         }
         let how = self.hosts[host].next;
         let beginning = beginning(how, first, &mut self.rng);
+        self.hosts[host].proved &= how == How::Daemon;
         let seed = self.rng.next();
         self.story.tell(self.at, &name(host), || format!("starts after {how:?}"));
         if !matches!(how, How::Daemon | How::Unproved) {
