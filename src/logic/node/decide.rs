@@ -98,10 +98,10 @@ impl Node {
         watchers.into_iter().filter(counts).collect()
     }
 
-    /// Whether what the journal says of a node's verdicts is what it says now. Who comes back may have
-    /// changed its mind, and its new words come after its heartbeat.
+    /// Whether what the journal says of a node's verdicts is what it says now. Who is silent may not see
+    /// any more; who comes back may have changed its mind, and its new words come after its heartbeat.
     fn is_read(&self, node: &NodeId) -> bool {
-        let known = |life: &Life| life.unread.is_none() && life.presence != Presence::Unheard;
+        let known = |life: &Life| life.unread.is_none() && life.presence == Presence::Alive;
         *node == self.me || self.liveness.life(node).is_some_and(known)
     }
 
