@@ -169,10 +169,11 @@ impl Node {
         let failures = self.intents.failures(key);
         let (state, by, at, detail) = if let Some(receipt) = self.intents.receipt(key) {
             ("told", name(&receipt.by), Some(receipt.at), receipt.detail.clone())
+        } else if !wanted {
+            // A vote on the end of an incident may be left over from before it opened again.
+            return None;
         } else if let Some((candidate, acting)) = self.intents.candidate(key) {
             (if acting { "sending" } else { "voting" }, name(&candidate), None, String::new())
-        } else if !wanted {
-            return None;
         } else if 0 < failures {
             let last = self.intents.last_failure(key);
             let detail = last.map_or_else(String::new, |detail| format!("{detail} ({failures} failed so far)"));
