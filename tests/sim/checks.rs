@@ -5,8 +5,8 @@
 //! was in touch have held it for [`SPREAD`]; and either the earlier sender lost the receipt (it died
 //! between the server's acceptance and its commit, its disk was put back, or the server's answer was
 //! lost), or could not write it until its lease was over, or the two were apart for [`APART`] in the
-//! time from shortly before the earlier sending until the later. So without faults there is exactly one letter, and with faults at most one more
-//! for each such loss or separation.
+//! time from shortly before the earlier sending until the later. So without faults there is exactly
+//! one letter, and with faults at most one more for each such loss or separation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
