@@ -2,11 +2,12 @@
 //! and sockets run beside them. No decision is made here.
 
 mod assemble;
+mod gauge;
+mod keeper;
 mod perform;
 mod publish;
 mod turn;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,15 +21,15 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base::id::NodeId;
 use crate::base::limits;
 use crate::base::time::Span;
 use crate::daemon::assemble::{Assembled, Assembly, Places, assemble};
+use crate::daemon::keeper::Keeper;
 use crate::daemon::perform::{Links, Outbox, Performer};
-use crate::daemon::turn::{Arrival, Ending, Turns};
+use crate::daemon::turn::{Arrival, End, Ending, Turns};
 use crate::front::dbus::{self, BusAddress};
 use crate::front::desk::{Desk, Desks};
-use crate::front::web;
+use crate::front::web::{self, Access};
 use crate::io::link::{self, Identity, Timing};
 use crate::io::probe::Prober;
 use crate::io::store::{Opening, Store};
@@ -53,7 +54,6 @@ struct Arguments {
 struct Running {
     name: String,
     inbox: mpsc::Sender<Arrival>,
-    members: watch::Sender<Arc<BTreeSet<NodeId>>>,
     identity: Identity,
     links: Links,
     desk: Desk,
@@ -61,8 +61,18 @@ struct Running {
     ended: oneshot::Receiver<Ending>,
 }
 
+/// What a reload replaces for all networks together.
+struct Shared {
+    outbox: watch::Sender<Outbox>,
+    access: watch::Sender<Access>,
+}
+
 /// `EX_CONFIG` of sysexits(3): something in the files must be mended first.
 const EXIT_CONFIG: u8 = 78;
+
+/// This daemon must not be started again before somebody has looked: no number of sysexits(3) or systemd. It stands in
+/// `RestartPreventExitStatus=` of the unit.
+const EXIT_STOPPED: u8 = 90;
 
 /// A loop that has not turned for so long is stuck.
 const STUCK: Span = Span::secs(20);
@@ -90,7 +100,11 @@ pub fn main() -> ExitCode {
     };
     let code = match runtime.block_on(serve(&places)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&error),
+        Err(End::Failed(error)) => refuse(&error),
+        Err(End::Stopped(reason)) => {
+            refuse(&reason);
+            ExitCode::from(EXIT_STOPPED)
+        }
     };
     // Probes under way need not be waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -121,16 +135,18 @@ fn places(arguments: Arguments) -> Result<Places, String> {
     Ok(Places { config: arguments.config, state, runtime })
 }
 
-async fn serve(places: &Places) -> Result<(), String> {
+async fn serve(places: &Places) -> Ending {
     let prober = Prober::new();
     let lacks = prober.lacks();
-    let Assembly { host, outbox, networks } = assemble(places, &lacks)?;
+    let Assembly { host, outbox, access, networks } = assemble(places, &lacks)?;
     let alone = host.networks.is_empty();
     // Databases before sockets: a second daemon is told which directory is in use. Nothing has begun yet.
     let opened: Vec<_> = networks.into_iter().map(|assembled| open(places, assembled)).collect::<Result<_, _>>()?;
     let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
     let web = listen(host.web, "[listen] web").await?;
     let (outbox_sender, outbox) = watch::channel(outbox);
+    let (access_sender, access) = watch::channel(access);
+    let shared = Shared { outbox: outbox_sender, access: access_sender };
     let mut running = Vec::new();
     for opened in opened {
         running.push(begin(opened, &prober, &outbox)?);
@@ -142,7 +158,7 @@ async fn serve(places: &Places) -> Result<(), String> {
     let desks: Desks = running.iter().map(|network| network.desk.clone()).collect();
     let page = web.local_addr().unwrap_or(host.web);
     let (stop_web, stopped) = oneshot::channel::<()>();
-    tokio::spawn(web::serve(web, desks.clone(), async move {
+    tokio::spawn(web::serve(web, desks.clone(), access, async move {
         // Dropping the sender stops it as well.
         let _ = stopped.await;
     }));
@@ -156,7 +172,7 @@ async fn serve(places: &Places) -> Result<(), String> {
     tokio::spawn(keep_bus(bus.ok(), desks));
     tracing::info!("peerwatchd {} runs; its page is at http://{page}/", env!("CARGO_PKG_VERSION"));
     systemd::ready(&line(&running));
-    let ending = attend(places, &lacks, &host, &mut running, &outbox_sender).await;
+    let ending = attend(places, &lacks, &host, &mut running, &shared).await;
     systemd::stopping();
     drop(stop_web);
     stop(running).await;
@@ -215,24 +231,30 @@ fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> R
         };
         Beginning::Anew { nonce: random::bytes16()?, reason: reason.into(), first: first && opening.created }
     };
-    let mut entries = Vec::new();
-    store.entries(&mut |entry| entries.push(entry)).map_err(|fault| fault.to_string())?;
+    let (past, entries) = turn::read(&store).map_err(|fault| fault.to_string())?;
     let mut out = Effects::default();
     let seed = u64::from_be_bytes(*random::bytes16()?.first_chunk().expect("BUG! sixteen bytes begin with eight"));
-    let (members, watched) = watch::channel(roster(&settings));
-    let identity = Identity { network: settings.network.network, key: settings.key.clone(), members: watched };
-    let mut node = Node::restore(settings, seed, entries.into_iter(), beginning, clock::now(), &mut out);
+    let (network, key) = (settings.network.network, settings.key.clone());
+    let size = settings.network.journal_size;
+    let mut node = Node::restore(settings, seed, &past, entries.into_iter(), beginning, clock::now(), &mut out);
+    // Whose keys count follows from the journal too: a revoked one is not let in by a reload or an old file.
+    let (members, watched) = watch::channel(Arc::new(node.members_now()));
+    let identity = Identity { network, key, members: watched };
     let (hello, greeting) = watch::channel(node.hello());
     let (view, shown) = watch::channel(Arc::new(node.view(clock::now())));
+    let (values, held) = watch::channel(Arc::new(node.values()));
     let (inbox, arrivals) = mpsc::channel(limits::INBOX);
     let (asking, asked) = mpsc::channel(limits::COMMANDS);
     let reader = store.reader().map_err(|fault| fault.to_string())?;
     let links = Links::new(Handle::current(), identity.clone(), greeting, inbox.clone());
-    let desk = Desk { network: name.clone(), view: shown, commands: asking, history: Arc::new(reader.clone()) };
+    let archive = Arc::new(Keeper::new(reader.clone(), inbox.clone(), size));
+    let history = Arc::new(reader.clone());
+    let desk = Desk { network: name.clone(), view: shown, values: held, commands: asking, history, archive };
     let pulse = Arc::new(AtomicU64::new(clock::now().mono.0));
-    let performer = Performer::new(links.clone(), prober.clone(), outbox.clone(), reader);
+    let performer = Performer::new(links.clone(), prober.clone(), outbox.clone(), values, reader);
     let runtime = Handle::current();
-    let turns = Turns { name: name.clone(), runtime, inbox: arrivals, node, store, performer, view, hello, pulse: pulse.clone() };
+    let turns =
+        Turns { name: name.clone(), runtime, inbox: arrivals, node, store, performer, view, hello, members, size, pulse: pulse.clone() };
     let (done, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name(format!("loop-{name}"))
@@ -242,7 +264,7 @@ fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> R
         })
         .map_err(|error| format!("a thread cannot be made: {error}; is a limit on tasks too low?"))?;
     forward_commands(asked, inbox.clone());
-    Ok(Running { name, inbox, members, identity, links, desk, pulse, ended })
+    Ok(Running { name, inbox, identity, links, desk, pulse, ended })
 }
 
 /// What the files leave to be wished for.
@@ -250,10 +272,6 @@ fn remark(settings: &Settings) {
     for remark in &settings.remarks {
         tracing::warn!(network = settings.network.name, "{remark}");
     }
-}
-
-fn roster(settings: &Settings) -> Arc<BTreeSet<NodeId>> {
-    Arc::new(settings.network.roster.iter().map(|member| member.node).collect())
 }
 
 fn forward_commands(mut asked: mpsc::Receiver<crate::front::desk::Asked>, inbox: mpsc::Sender<Arrival>) {
@@ -323,13 +341,7 @@ async fn keep_bus(mut bus: Option<dbus::Bus>, desks: Desks) {
 }
 
 /// Answers signals, feeds the watchdog and tells the status, until the daemon is to stop.
-async fn attend(
-    places: &Places,
-    lacks: &[String],
-    host: &crate::base::settings::Host,
-    running: &mut [Running],
-    outbox: &watch::Sender<Outbox>,
-) -> Result<(), String> {
+async fn attend(places: &Places, lacks: &[String], host: &crate::base::settings::Host, running: &mut [Running], shared: &Shared) -> Ending {
     let handle = |kind| signal(kind).map_err(|error| format!("signals cannot be handled: {error}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handle(SignalKind::hangup())?, handle(SignalKind::terminate())?, handle(SignalKind::interrupt())?);
@@ -340,7 +352,7 @@ async fn attend(
         tokio::select! {
             _ = hangup.recv() => {
                 systemd::reloading();
-                told = reload(places, lacks, host, running, outbox).await;
+                told = reload(places, lacks, host, running, shared).await;
                 systemd::ready(&told);
             }
             _ = terminate.recv() => return Ok(()),
@@ -348,7 +360,7 @@ async fn attend(
             _ = tick.tick() => {
                 for network in running.iter_mut() {
                     if let Ok(ending) = network.ended.try_recv() {
-                        return Err(ending.err().unwrap_or_else(|| format!("the loop of network {} ended", network.name)));
+                        return Err(ending.err().unwrap_or_else(|| End::Failed(format!("the loop of network {} ended", network.name))));
                     }
                 }
                 let now = clock::now().mono;
@@ -372,13 +384,7 @@ fn line(running: &[Running]) -> String {
 }
 
 /// Reads all files again. One fault in any of them keeps everything as it was. Returns the status line.
-async fn reload(
-    places: &Places,
-    lacks: &[String],
-    host: &crate::base::settings::Host,
-    running: &mut [Running],
-    outbox: &watch::Sender<Outbox>,
-) -> String {
+async fn reload(places: &Places, lacks: &[String], host: &crate::base::settings::Host, running: &mut [Running], shared: &Shared) -> String {
     let assembly = match assemble(places, lacks) {
         Ok(assembly) => assembly,
         Err(error) => {
@@ -389,7 +395,8 @@ async fn reload(
     if (assembly.host.mesh, assembly.host.web, &assembly.host.networks) != (host.mesh, host.web, &host.networks) {
         tracing::warn!("changes of [listen] and of the list of networks take effect when the daemon is restarted");
     }
-    outbox.send_replace(assembly.outbox);
+    shared.outbox.send_replace(assembly.outbox);
+    shared.access.send_replace(assembly.access);
     for assembled in assembly.networks {
         let Some(network) = running.iter().find(|network| network.name == assembled.settings.network.name) else { continue };
         if assembled.settings.network.network != network.identity.network || assembled.settings.key.node() != network.identity.key.node() {
@@ -397,7 +404,6 @@ async fn reload(
             continue;
         }
         remark(&assembled.settings);
-        network.members.send_replace(roster(&assembled.settings));
         let _ = network.inbox.send(Arrival::Reload(Box::new(assembled.settings))).await;
     }
     tracing::info!("reloaded");
@@ -411,7 +417,7 @@ async fn stop(running: Vec<Running>) {
     }
     for network in running {
         if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(10), network.ended).await {
-            tracing::error!(network = network.name, "{error}");
+            tracing::error!(network = network.name, "{}", error.text());
         }
     }
 }

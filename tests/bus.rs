@@ -1,15 +1,19 @@
 //! The bus contract, on a private bus: objects, properties, signals, errors, the name.
 
+#[path = "bus/journal.rs"]
+mod journal;
 #[path = "bus/private.rs"]
 mod private;
+#[path = "bus/revoke.rs"]
+mod revoke;
 #[path = "bus/sample.rs"]
 mod sample;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, future};
-use peerwatch::base::command::{Command, Reply, Vantage};
+use peerwatch::base::command::{Command, Reply, Step, Vantage, Way};
 use peerwatch::base::id::NodeId;
 use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::time::{Micros, Span, Wall};
@@ -84,6 +88,10 @@ fn line(signal: &Message) -> String {
             body.deserialize::<(OwnedObjectPath, BTreeMap<String, BTreeMap<String, OwnedVariant>>)>().unwrap().0.to_string()
         }
         "InterfacesRemoved" => body.deserialize::<(OwnedObjectPath, Vec<String>)>().unwrap().0.to_string(),
+        "JournalProgress" => {
+            let (network, work, done, total): (String, String, u64, u64) = body.deserialize().unwrap();
+            format!("{network} {work} {done} {total}")
+        }
         _ => body.deserialize::<OwnedObjectPath>().unwrap().to_string(),
     };
     format!("{place} {member} {}", told.replace(ROOT, ""))
@@ -136,9 +144,31 @@ async fn properties_say_what_the_view_says() {
     for (path, interface, property, expected) in [
         ("", "Network", "Name", "\"home\""),
         ("", "Network", "UpdatedUSec", "uint64 1795144320000000"),
-        ("", "Network", "JournalHeads", "[(\"ber1\", \"1.01010101010101010101010101010101\", \"state\", uint64 17)]"),
+        (
+            "",
+            "Network",
+            "JournalHeads",
+            "[(\"ber1\", {\"Base\": <uint64 5>, \"Incarnation\": <\"1.01010101010101010101010101010101\">, \
+              \"Lane\": <\"state\">, \"Last\": <uint64 17>})]",
+        ),
+        (
+            "",
+            "Network",
+            "JournalForks",
+            "[(\"laptop\", {\"Incarnation\": <\"3.03030303030303030303030303030303\">, \"Lane\": <\"events\">, \
+              \"Sequence\": <uint64 40>})]",
+        ),
         ("/node/laptop", "Node", "Presence", "\"dead\""),
-        ("/node/ber1", "Node", "LinkMeasurements", "[(\"fra1\", {\"OffsetUSec\": <int64 -3000>, \"TimeUSec\": <uint64 11900>})]"),
+        (
+            "/node/ber1",
+            "Node",
+            "LinkMeasurements",
+            "[(\"fra1\", {\"Lacks\": <uint64 0>, \"OffsetUSec\": <int64 -3000>, \"PeerLacks\": <uint64 2>, \
+              \"ReceivedBytes\": <uint64 1250000>, \"SentBytes\": <uint64 48000>, \"TimeUSec\": <uint64 11900>})]",
+        ),
+        ("/node/ber1", "Node", "Clock", "@a{sv} {}"),
+        ("/node/fra1", "Node", "Clock", "{\"Measured\": <true>, \"OffsetUSec\": <int64 -3000>}"),
+        ("/node/laptop", "Node", "Clock", "{\"Measured\": <false>, \"OffsetUSec\": <int64 -3000>}"),
         ("/target/shop", "Target", "Standing", "\"down\""),
         ("/target/shop", "Target", "Incident", &format!("objectpath \"{HOME}/incident/shop_233\"")),
         ("/target/router", "Target", "Incident", "objectpath \"/\""),
@@ -252,6 +282,42 @@ async fn a_byte_zero_from_outside_does_not_end_the_connection() {
     assert_eq!(String::try_from(fault).unwrap(), "disk\u{fffd}full");
 }
 
+async fn trace(client: &Connection, network: &str, node: &str, options: &[(&str, Variant<'_>)]) -> zbus::Result<Message> {
+    let options: BTreeMap<&str, &Variant<'_>> = options.iter().map(|(name, value)| (*name, value)).collect();
+    client.call_method(Some(NAME), ROOT, Some("org.peerwatch.Peerwatch1.Manager"), "Trace", &(network, node, options)).await
+}
+
+#[tokio::test]
+async fn a_trace_asks_the_node_and_returns_the_hops() {
+    let bus = PrivateBus::start();
+    let (_served, mut rooms) = serve(&bus, vec![home()]).await.unwrap();
+    let client = client(&bus).await;
+    let hops = vec![Step { node: "fra1".into(), time: Some(Micros(900)) }, Step { node: "laptop".into(), time: None }];
+    let mut way = Some(Way { hops, took: Span(35) });
+    for expected in [r#"(true, uint64 35000, [("fra1", {"TimeUSec": <uint64 900>}), ("laptop", {})])"#, "(false, uint64 0, @a(sa{sv}) [])"]
+    {
+        let node = async {
+            let asked = rooms[0].commands.recv().await.unwrap();
+            assert_eq!(asked.command, Command::Trace { node: NodeId([3; 32]), within: Span(2500) });
+            asked.reply.send(Reply::Traced(way.take())).unwrap();
+        };
+        let options = [("WithinUSec", Variant::from(2_500_000u64))];
+        let (reply, ()) = soon(future::join(trace(&client, "", "laptop", &options), node)).await;
+        let (found, took, hops): (bool, u64, Vec<(String, BTreeMap<String, OwnedVariant>)>) = reply.unwrap().body().deserialize().unwrap();
+        let hops: Vec<_> = hops.into_iter().map(|(node, traits)| (node, traits.into_iter().collect::<HashMap<_, _>>())).collect();
+        assert_eq!(Variant::from((found, took, hops)).to_string(), expected);
+    }
+    let (name, text) = name_of(soon(trace(&client, "", "fra7", &[])).await.unwrap_err());
+    assert_eq!(
+        (name, text),
+        (format!("{NAME}.Error.NoSuchNode"), "network home has no node \"fra7\"; peerwatchctl nodes lists them".into())
+    );
+    for option in [("WithinUSec", Variant::from(0u64)), ("Count", Variant::from(1u32))] {
+        let (name, text) = name_of(soon(trace(&client, "", "fra1", &[option])).await.unwrap_err());
+        assert_eq!(name, "org.freedesktop.DBus.Error.InvalidArgs", "{text}");
+    }
+}
+
 async fn ping(client: &Connection, network: &str, host: &str, options: &[(&str, Variant<'_>)]) -> zbus::Result<Message> {
     let options: BTreeMap<&str, &Variant<'_>> = options.iter().map(|(name, value)| (*name, value)).collect();
     client.call_method(Some(NAME), ROOT, Some("org.peerwatch.Peerwatch1.Manager"), "Ping", &(network, host, options)).await
@@ -279,6 +345,7 @@ async fn a_ping_asks_the_node_and_returns_a_row_for_each() {
         received: 2,
         times: Some((900, 1000, 1100)),
         detail: String::new(),
+        path: vec![],
     };
     let node = async {
         let asked = rooms[0].commands.recv().await.unwrap();
@@ -367,6 +434,14 @@ async fn the_policy_lets_everybody_read_and_nothing_else() {
     assert_eq!(name_of(set).0, "org.freedesktop.DBus.Error.AccessDenied");
     let ping = soon(ping(&client, "", "192.0.2.1", &[])).await.unwrap_err();
     assert_eq!(name_of(ping).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let trace = soon(trace(&client, "", "fra1", &[])).await.unwrap_err();
+    assert_eq!(name_of(trace).0, "org.freedesktop.DBus.Error.AccessDenied");
+    let manager = Some("org.peerwatch.Peerwatch1.Manager");
+    for method in ["VerifyJournal", "CompactJournal"] {
+        let refused = soon(client.call_method(Some(NAME), ROOT, manager, method, &("",))).await.unwrap_err();
+        assert_eq!(name_of(refused).0, "org.freedesktop.DBus.Error.AccessDenied", "{method}");
+    }
+    assert!(soon(client.call_method(Some(NAME), ROOT, manager, "JournalStats", &("",))).await.is_ok());
     let other = soon(client.request_name("org.peerwatch.Peerwatch2")).await.unwrap_err();
     assert_eq!(name_of(other).0, "org.freedesktop.DBus.Error.AccessDenied");
     let mut stream = signals(&client).await;
@@ -468,6 +543,7 @@ async fn the_contract_is_what_is_served() {
     let client = client(&bus).await;
     for (path, name) in [
         (ROOT.to_owned(), "Manager"),
+        (ROOT.to_owned(), "Values"),
         (HOME.to_owned(), "Network"),
         (format!("{HOME}/node/ber1"), "Node"),
         (format!("{HOME}/target/shop"), "Target"),

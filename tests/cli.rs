@@ -1,5 +1,9 @@
 //! peerwatchctl as people run it: the real program against a private bus.
 
+#[path = "cli/journal.rs"]
+mod journal;
+#[path = "cli/nodes.rs"]
+mod nodes;
 #[path = "bus/private.rs"]
 mod private;
 #[path = "bus/sample.rs"]
@@ -59,14 +63,15 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
         &bus,
         "status",
         expect![[r#"
-        1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
+            1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
-        INCIDENT  STANDING  SINCE   TOLD              REASON
-        shop#3    down      3m ago  ops told by fra1  HTTP 503
+            INCIDENT  STANDING  SINCE   TOLD              REASON
+            shop#3    down      3m ago  ops told by fra1  HTTP 503
 
-        node laptop is dead, last heard 1h ago (it may be away)
-        exit 0
-    "#]],
+            node laptop is dead, last heard 1h ago (it may be away)
+            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
+            exit 0
+        "#]],
     )
     .await;
     prints(
@@ -140,18 +145,20 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
         &bus,
         "status",
         expect![[r#"
-        home: 1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
+            home: 1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
-        INCIDENT  STANDING  SINCE   TOLD              REASON
-        shop#3    down      3m ago  ops told by fra1  HTTP 503
+            INCIDENT  STANDING  SINCE   TOLD              REASON
+            shop#3    down      3m ago  ops told by fra1  HTTP 503
 
-        node laptop is dead, last heard 1h ago (it may be away)
+            node laptop is dead, last heard 1h ago (it may be away)
+            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
 
-        work: no incident is open; no targets, 2 of 3 nodes alive
+            work: no incident is open; no targets, 2 of 3 nodes alive
 
-        node laptop is dead, last heard 1h ago
-        exit 0
-    "#]],
+            node laptop is dead, last heard 1h ago
+            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
+            exit 0
+        "#]],
     )
     .await;
     prints(
@@ -249,9 +256,21 @@ async fn who_may_not_ping_is_told_who_may() {
 #[tokio::test]
 async fn wrong_words_are_usage_errors() {
     let bus = PrivateBus::start();
-    for words in
-        ["", "sattus", "status extra", "ping", "ping h --count 0", "ping h --count 21", "ping h --timeout 5", "ping h --timeout 61s"]
-    {
+    for words in [
+        "",
+        "sattus",
+        "status extra",
+        "ping",
+        "ping h --count 0",
+        "ping h --count 21",
+        "ping h --timeout 5",
+        "ping h --timeout 61s",
+        "trace",
+        "nodes a --verbose",
+        "journal",
+        "journal backup",
+        "journal stats extra",
+    ] {
         let said = run(&bus, words).await;
         assert!(said.ends_with("exit 2\n") && said.contains("Usage:") | said.contains("--help"), "{words}: {said}");
     }
@@ -270,6 +289,7 @@ fn answer(number: u8, received: u16, detail: &str) -> Answer {
         received,
         times: (0 < received).then_some((900, 1100, 12_340)),
         detail: detail.into(),
+        path: vec![],
     }
 }
 

@@ -10,7 +10,7 @@ use peerwatch::base::fact::{Fact, Yield};
 use peerwatch::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, NodeId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::time::Wall;
-use peerwatch::base::wire::{Heartbeat, Hello, Message, Signed, entries_frame};
+use peerwatch::base::wire::{Digest, Heartbeat, Hello, Message, Signed, entries_frame};
 use peerwatch::io::link::{Connection, Event, Identity, LinkFault, Outgoing, Refusal, Timing, accept_loop, dial, run};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -117,7 +117,7 @@ async fn two_nodes_prove_who_they_are_and_exchange_messages_and_batches() {
     assert_eq!(one.next().await, Event::Up { hello: hello("home") });
     assert_eq!(two.next().await, Event::Up { hello: hello("home") });
 
-    let value = Heartbeat { author: key(1).node(), incarnation: LIFE, counter: 1, voting: true, isolated: false, said: 0 };
+    let value = Heartbeat { author: key(1).node(), incarnation: LIFE, counter: 1, voting: true, isolated: false, said: 0, wall: 0 };
     let heartbeat = Message::Heartbeat(Signed::seal(&key(1), NetworkId::of("home"), value));
     one.out.send(Outgoing::Message(heartbeat.clone())).await.unwrap();
     assert_eq!(two.next().await, Event::Message(heartbeat));
@@ -143,7 +143,7 @@ async fn a_live_link_measures_itself() {
     let _one = end(host.accepted().await, "home");
     let measured = soon(async {
         loop {
-            if let Event::Measured { time_us, offset_ms } = two.events.recv().await.unwrap() {
+            if let Event::Measured { time_us, offset_ms, .. } = two.events.recv().await.unwrap() {
                 break (time_us, offset_ms);
             }
         }
@@ -182,8 +182,8 @@ async fn a_stranger_is_refused_by_name_and_others_are_not_disturbed() {
     assert!(refusal.reason.starts_with(&format!("the key of a stranger: {}", key(9).node())), "{}", refusal.reason);
     two.next().await;
     one.next().await;
-    two.out.send(Outgoing::Message(Message::Digest([1; 32]))).await.unwrap();
-    assert_eq!(one.next().await, Event::Message(Message::Digest([1; 32])));
+    two.out.send(Outgoing::Message(Message::Digest(Box::new(Digest::of([].iter(), 1))))).await.unwrap();
+    assert_eq!(one.next().await, Event::Message(Message::Digest(Box::new(Digest::of([].iter(), 1)))));
 }
 
 #[tokio::test]

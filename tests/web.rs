@@ -21,16 +21,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use peerwatch::base::command::{Command, Reply, Vantage};
-use peerwatch::base::id::{IncidentId, TargetId};
+use peerwatch::base::id::{ChainId, Incarnation, IncidentId, Lane, NodeId, TargetId};
 use peerwatch::base::limits;
 use peerwatch::base::outcome::Look;
 use peerwatch::base::time::{Micros, Span, Wall};
-use peerwatch::base::view::{History, Sample, TargetView, View};
+use peerwatch::base::view::{Archive, ChainStats, History, Progress, Sample, Stats, TargetView, Verified, View};
 use peerwatch::front::desk::{Asked, Desk};
-use peerwatch::front::web;
+use peerwatch::front::web::{self, Access};
 
 #[path = "web/sample.rs"]
 mod sample;
+#[path = "web/trace.rs"]
+mod trace;
 
 #[tokio::test]
 async fn every_reading_route_answers() {
@@ -431,10 +433,11 @@ impl Server {
             let (asker, asked) = mpsc::channel(4);
             views.push(sender);
             commands.push(asked);
-            desks.push(Desk { network, view, commands: asker, history: Arc::new(Past) });
+            let (_, values) = watch::channel(Arc::default());
+            desks.push(Desk { network, view, values, commands: asker, history: Arc::new(Past), archive: Arc::new(Past) });
         }
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(web::serve(listener, desks.into(), async { drop(stopped.await) }));
+        let served = tokio::spawn(web::serve(listener, desks.into(), nobody(), async { drop(stopped.await) }));
         Self { address, views, commands, stop: Some(stop), served }
     }
 
@@ -481,6 +484,11 @@ async fn event(stream: &mut Response<Incoming>) -> Value {
     tokio::time::timeout(PATIENCE, next).await.expect("an event comes")
 }
 
+/// There is no token: nobody may change anything.
+fn nobody() -> watch::Receiver<Access> {
+    watch::channel(Access::default()).1
+}
+
 /// A past in which shop has samples and blog's cannot be read.
 struct Past;
 
@@ -499,6 +507,26 @@ impl History for Past {
             detail: if number == 0 { "no answer".into() } else { String::new() },
         };
         Ok((0..most.min(1000)).map(sample).collect())
+    }
+}
+
+impl Archive for Past {
+    fn verify(&self, _: &mut dyn FnMut(Progress)) -> Result<Verified, String> {
+        Ok(Verified::default())
+    }
+
+    fn stats(&self) -> Result<Stats, String> {
+        let chain = ChainId { author: NodeId([0xa1; 32]), incarnation: Incarnation { opened: 17, nonce: [2; 16] }, lane: Lane::Events };
+        let chains = vec![ChainStats { chain, base: 1000, head: 1237, entries: 237, bytes: 60_000 }];
+        Ok(Stats { file: 1 << 20, log: 4096, free: 0, limit: 1 << 30, samples: 7, chains })
+    }
+
+    fn backup(&self, _: &mut dyn std::io::Write, _: &mut dyn FnMut(Progress)) -> Result<u64, String> {
+        Ok(0)
+    }
+
+    fn compact(&self, _: &mut dyn FnMut(Progress)) -> Result<u64, String> {
+        Ok(0)
     }
 }
 

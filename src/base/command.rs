@@ -1,6 +1,8 @@
 //! What faces ask of a node, and what they get back.
 
-use crate::base::time::Span;
+use crate::base::id::NodeId;
+use crate::base::kv::Write;
+use crate::base::time::{Micros, Span};
 use crate::base::wire::Answer;
 
 /// Names a command under way.
@@ -19,6 +21,24 @@ pub enum Command {
         /// When to stop waiting for answers; at most [`crate::base::limits::REQUEST_TIME`].
         within: Span,
     },
+    /// End a node's membership for good. Only an admin may.
+    Revoke {
+        /// Whose: a member, or any key that may not become one.
+        node: NodeId,
+        /// Why, for people: one line.
+        reason: String,
+        /// It will not return, and what it last said of itself and of targets is not to stand for ever.
+        retire: bool,
+    },
+    /// This node writes all of this in its part of the key/value store, or none of it.
+    Write(Vec<Write>),
+    /// Find the way to a node over the links that there are now.
+    Trace {
+        /// To which.
+        node: NodeId,
+        /// When to stop waiting for its answer; at most [`crate::base::limits::REQUEST_TIME`].
+        within: Span,
+    },
 }
 
 /// What it gets back.
@@ -26,6 +46,20 @@ pub enum Command {
 pub enum Reply {
     /// One row for each node of the roster, in its order.
     Pinged(Vec<Vantage>),
+    /// The node's membership is over: its name.
+    Revoked(String),
+    /// It is written and committed.
+    Written {
+        /// The revision of all of it.
+        revision: u64,
+    },
+    /// Nothing was written: this key was to be deleted and is not there.
+    Absent {
+        /// The key.
+        key: String,
+    },
+    /// The way to the node, or none was found in time.
+    Traced(Option<Way>),
     /// It was not done, and why, with the remedy.
     Refused(String),
 }
@@ -37,4 +71,22 @@ pub struct Vantage {
     pub node: String,
     /// Its answer; no answer is an answer.
     pub answer: Option<Answer>,
+}
+
+/// The way that a question took to a node; of several the one on which it arrived first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The nodes that it passed, the asker left out, the node that it was for last. Empty when a node asks for itself.
+    pub hops: Vec<Step>,
+    /// From the question until the answer was here, by the asker's forward-only clock.
+    pub took: Span,
+}
+
+/// One hop of a way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Name of the node that it reached.
+    pub node: String,
+    /// Round trip of the link over which it came, as last measured by that node; none while it has not measured.
+    pub time: Option<Micros>,
 }

@@ -43,6 +43,9 @@ pub const LOCAL: &str = "local";
 /// The credential that holds the password for mail.
 pub const MAIL_CREDENTIAL: &str = "peerwatch.smtp-password";
 
+/// The credential that holds the token for changes over HTTP.
+pub const WEB_CREDENTIAL: &str = "peerwatch.web-token";
+
 /// One file's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {

@@ -19,6 +19,7 @@ use crate::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, NodeId};
 use crate::base::key::{self, SIGNATURE_LENGTH, SecretKey};
 use crate::base::limits;
 use crate::base::time::Wall;
+use crate::base::wire::Head;
 
 /// What an entry's signature is over, besides its bytes.
 pub const DOMAIN: &[u8] = b"peerwatch entry 1\0";
@@ -60,6 +61,55 @@ pub struct Entry {
     /// Hash of its signed bytes.
     pub hash: EntryHash,
     bytes: Arc<[u8]>,
+}
+
+/// What a turn changes in the journal, in the order in which it happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// The next entry of its chain, own or another's.
+    Entry(Entry),
+    /// Nothing up to [`Head::base`] is in force any more, and the entry there had the hash [`Head::hash`];
+    /// [`Head::sequence`] is the base too. A chain that is not known that far begins after it.
+    Base(Head),
+    /// Of an author's incarnations before this one nothing is in force any more.
+    Floor(NodeId, Incarnation),
+    /// Of a chain nothing from this sequence number on is in force: it forked there, or its author was
+    /// revoked or retired.
+    Cut(ChainId, u64),
+    /// An entry that stands by itself: half of a fork proof, a revocation, a retirement.
+    Proof(Entry),
+}
+
+impl From<Entry> for Record {
+    fn from(entry: Entry) -> Self {
+        Self::Entry(entry)
+    }
+}
+
+/// What a store knows besides the entries that are folded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// Where each chain begins and ends, with the Lamport number of its last entry.
+    pub tips: Vec<(Head, u64)>,
+    /// The lowest incarnation in force of each author that named one.
+    pub floors: Vec<(NodeId, Incarnation)>,
+    /// Entries that stand by themselves, as [`Record::Proof`] stored them.
+    pub proofs: Vec<Entry>,
+    /// Entries held, on all lanes.
+    pub entries: u64,
+}
+
+impl Past {
+    /// The past of which these entries, each chain in order and from its first, are all that is known.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut tips = std::collections::BTreeMap::new();
+        for entry in entries {
+            let Header { chain, sequence, lamport, .. } = entry.header;
+            tips.insert(chain, (Head { chain, sequence, hash: entry.hash, base: 0 }, lamport));
+        }
+        Self { tips: tips.into_values().collect(), entries: entries.len() as u64, ..Self::default() }
+    }
 }
 
 /// A run of entries of one chain, both ends included.
@@ -197,6 +247,12 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The same without what it says, in less memory: enough to store and send it.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { facts: [].into(), ..self.clone() }
     }
 
     fn split(&self) -> (&[u8], &[u8; SIGNATURE_LENGTH]) {

@@ -34,6 +34,20 @@ pub enum Fact {
     Executing(Executing),
     /// What became of an action.
     Done(Done),
+    /// Of one of the author's chains nothing up to here is in force any more.
+    Base(Mark),
+    /// Of incarnations of the author before this one nothing is in force any more.
+    Floor(Floor),
+    /// How many incidents a target has had, so that no number is given twice after the first are pruned.
+    Counted(Counted),
+    /// A value of the author's part of the key/value store.
+    Put(Put),
+    /// A key of the author's part is gone.
+    Deleted(Deleted),
+    /// An admin ends the membership of a key, for good.
+    Revoked(Revoked),
+    /// An admin ends the chains of a node that will not return.
+    Retired(Revoked),
     /// What the author measured in one period.
     Rollup(Rollup),
     /// A kind that this version does not know.
@@ -57,6 +71,96 @@ pub struct Open {
     /// The version that wrote this.
     #[n(2)]
     pub software: String,
+}
+
+/// A place in one of the author's chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Mark {
+    /// In which life.
+    #[n(0)]
+    pub incarnation: Incarnation,
+    /// On which lane.
+    #[n(1)]
+    pub lane: Lane,
+    /// The sequence number.
+    #[n(2)]
+    pub sequence: u64,
+    /// Hash of the entry there.
+    #[n(3)]
+    pub hash: EntryHash,
+}
+
+/// The lowest incarnation of the author of which anything is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Floor {
+    /// That incarnation.
+    #[n(0)]
+    pub incarnation: Incarnation,
+}
+
+/// The greatest number that an incident of a target has had.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Counted {
+    /// The target.
+    #[n(0)]
+    pub target: TargetId,
+    /// The number.
+    #[n(1)]
+    pub number: u32,
+}
+
+/// A value of the key/value store. A checkpoint says it again with the same revision.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Put {
+    /// The key, at most [`limits::KV_KEY`](crate::base::limits::KV_KEY) bytes.
+    #[n(0)]
+    pub key: String,
+    /// The value, at most [`limits::KV_VALUE`](crate::base::limits::KV_VALUE) bytes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub value: Vec<u8>,
+    /// Its media type (RFC 2046), at most [`limits::KV_MEDIA`](crate::base::limits::KV_MEDIA) bytes.
+    #[n(2)]
+    pub media: String,
+    /// The Lamport number of the entry that said it first, so that it grows over all lives of the author.
+    #[n(3)]
+    pub revision: u64,
+    /// When, by the author's wall clock in milliseconds.
+    #[n(4)]
+    pub at: i64,
+    /// The life of the author in which it was said first, so that what a later life says again stays as old as it is.
+    #[n(5)]
+    pub life: Incarnation,
+}
+
+/// A key of the key/value store is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Deleted {
+    /// The key.
+    #[n(0)]
+    pub key: String,
+    /// As in [`Put::revision`].
+    #[n(1)]
+    pub revision: u64,
+    /// When, by the author's wall clock in milliseconds.
+    #[n(2)]
+    pub at: i64,
+    /// As in [`Put::life`].
+    #[n(3)]
+    pub life: Incarnation,
+}
+
+/// The end of a key's membership, or of the chains of a node that will not return.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Revoked {
+    /// Whose.
+    #[n(0)]
+    pub node: NodeId,
+    /// The last entries that are accepted, one place for each chain; of others none.
+    #[n(1)]
+    pub heads: Vec<Mark>,
+    /// Why, for people.
+    #[n(2)]
+    pub reason: String,
 }
 
 /// One node's verdict on one target.
@@ -355,6 +459,13 @@ kinds! {
     2 Judged State,
     3 Linked State,
     4 Inventory State,
+    5 Base State,
+    6 Floor State,
+    7 Counted State,
+    8 Put State,
+    9 Deleted State,
+    16 Revoked State,
+    17 Retired State,
     32 Opened Events,
     33 Closed Events,
     40 Propose Events,

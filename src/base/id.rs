@@ -64,6 +64,21 @@ hash_id! {
     Domain
 }
 
+impl NodeId {
+    /// The key written as [`NodeId::hex`] does, if it is one.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut key = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+}
+
 impl NetworkId {
     /// The network with this `id` string.
     #[must_use]

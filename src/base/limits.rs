@@ -19,14 +19,177 @@ pub const FRAME: usize = 1024 * 1024;
 /// Entries in one frame, so that one frame is at most some 30 ms of signature checks.
 pub const FRAME_ENTRIES: usize = 256;
 
-/// Bytes of entries in one batch read from the store for a link; well below a frame.
-pub const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes of entries in one frame, if there is more than one: a vote waits behind one such frame, half a
+/// second on a line of 1 Mbit/s.
+pub const BATCH_BYTES: usize = 64 * 1024;
+
+/// Entries in one batch, of which at most one is under way on a link: least, first and most. It doubles
+/// while batches are taken within [`BATCH_QUICK`], and halves when one takes longer than [`BATCH_SLOW`], so
+/// that what is written meanwhile soon has its turn on every line.
+pub const BATCH: (u64, u64, u64) = (4, 64, 512);
+/// See [`BATCH`].
+pub const BATCH_QUICK: Span = Span(100);
+/// See [`BATCH`].
+pub const BATCH_SLOW: Span = Span(500);
+
+/// A chain of which a peer lacks no more entries than this is sent before the history of others: votes do not
+/// wait for a newcomer's history.
+pub const LIVE: u64 = 16;
+
+/// Chains of which one peer claims to have more than this node, remembered at once: all lanes of thirty lives of
+/// 400 nodes, some 6 MB. What is beyond is heard of when heads are compared again.
+pub const CLAIMS: usize = 64 * 1024;
+
+/// What was sent over a link and the peer does not have after this time was lost, and is sent again.
+pub const SENT_AGAIN: Span = Span::secs(10);
+
+/// Least time between two answers over a link to entries whose predecessors are missing.
+pub const GAP: Span = Span::secs(1);
+
+/// How long a node waits for entries that somebody says to have before it asks for them elsewhere: three round trips
+/// of the link from which they should come, within these bounds; the middle one while it is not measured.
+pub const STALL: (Span, Span, Span) = (Span(200), Span(500), Span(1000));
+/// A link that delivers, but nothing of the author in question, is given so many times as long.
+pub const STALL_BUSY: u64 = 10;
+/// A link from which nothing came is not asked again for the same author for this time, which doubles each time.
+pub const STALL_FIRST: Span = Span::secs(5);
+/// See [`STALL_FIRST`].
+pub const STALL_MOST: Span = Span::secs(640);
+
+/// A link that would have delivered earlier by at least this, or a quarter of the round trip, so many times in a row,
+/// is asked instead.
+pub const RIVAL: (Span, u8) = (Span(20), 3);
+
+/// Heartbeats of a node that came over other links only, before another is asked to pass them on.
+pub const BEATS_MISSED: u8 = 2;
+
+/// Heartbeats of one node are passed on no more often than this.
+pub const BEAT_LEAST: Span = Span(200);
+
+/// What is announced to peers that get it from its author is announced within this time, at random, and to so many of
+/// them: usually nothing need be said any more, and in a full mesh everybody hears of everything from somebody.
+pub const ANNOUNCE: Span = Span(500);
+/// See [`ANNOUNCE`].
+pub const ANNOUNCED: usize = 3;
+
+/// Up to this many nodes everybody links with everybody; above, each keeps a bounded number of links.
+pub const FULL_MESH: usize = 32;
+
+/// In a large network one link more than wanted is tried so often, so many times for each link wanted, to find near peers.
+pub const EXPLORE: Span = Span::secs(60);
+/// See [`EXPLORE`].
+pub const EXPLORE_MOST: usize = 3;
+
+/// In a large network members that are not heard of are each dialled about every [`REDIAL_MOST`], but no more of
+/// them together than one in this time.
+pub const DIAL_EVERY: Span = Span(250);
+/// Dials under way at once in a large network.
+pub const DIALS: usize = 32;
+
+/// A link that lasts so long was worth dialling: the pauses between dials begin anew.
+pub const LINK_LASTS: Span = Span::secs(10);
 
 /// Chains that one heads message may name; at some 110 bytes each they fit a frame. More take several.
 pub const HEADS: usize = 8 * 1024;
 
 /// Nodes, recipients or entries that one fact names; more would not be read, and must fit an entry.
 pub const NAMED: usize = 256;
+
+/// Chains of one author of which anything is in force: five lanes, and a host that restarts every day
+/// for the time that events are kept.
+pub const CHAINS: usize = 2048;
+
+/// The part of the journal that one author's state and events may fill: a quarter, so that one that writes
+/// without end leaves room for the others.
+pub const SHARES: u64 = 4;
+
+/// A checkpoint of the state lane is due after so many entries, or after this multiple of the facts that it
+/// says again, whichever is more: so checkpoints are at most a fifth of what is written.
+pub const CHECKPOINT_MOST: u64 = 256;
+/// Bytes of values after which one is due at the latest. With a full part said twice this stays below one
+/// author's share of the smallest journal.
+pub const CHECKPOINT_BYTES: usize = KV_BYTES;
+/// See [`CHECKPOINT_MOST`].
+pub const CHECKPOINT_FACTS: u64 = 4;
+/// It is due as often in any case, if at least so many entries came since: DESIGN.md 6.
+pub const CHECKPOINT_EVERY: Span = Span::secs(86_400);
+/// See [`CHECKPOINT_EVERY`].
+pub const CHECKPOINT_LEAST: u64 = 16;
+/// The states of earlier lives are said again at most this often: they may turn up piece by piece.
+pub const CHECKPOINT_PAUSE: Span = Span::secs(60);
+
+/// A node looks so often whether its own chains are to be checkpointed or pruned.
+pub const TEND: Span = Span::secs(5);
+
+/// How long what is not in force any more may still be known from memory, so that the events are read
+/// again once for many bases that move together.
+pub const REFOLD: Span = Span::secs(60);
+
+/// Nodes that a question for the way passes; the paths of a bounded mesh of a thousand nodes are a quarter of this.
+pub const HOPS: usize = 64;
+
+/// Proofs of forks, revocations and retirements kept: each ends a chain or a node, so an honest network has few.
+pub const PROOFS: usize = 4096;
+/// Bytes of the entries of all revocations and retirements: each names some hundred heads at most.
+pub const PROOF_BYTES: usize = 16 * 1024 * 1024;
+/// Forked chains of one author: a host cloned six times in the time that events are kept. Whoever forks more signs
+/// anything, and nothing of it is believed. Each takes up to two entries of memory.
+pub const FORKS: usize = 32;
+
+/// Between two times that a peer whose chain differs is shown ours, so that both can find where it forked.
+pub const SHOWN_AGAIN: Span = Span::secs(30);
+/// How often one link may ask for that in a row, and how often what it shows is compared; then once a second. A
+/// cloned host forks five lanes at once.
+pub const SEARCHES: u64 = 8;
+
+/// How often in a row forks are taken in, each of which reads the journal anew; then once in [`CUT_AGAIN`], so that a
+/// member who forks its own chains all the time slows down nobody.
+pub const CUTS: u64 = 8;
+/// See [`CUTS`].
+pub const CUT_AGAIN: Span = Span::secs(10);
+
+/// Between two times that a peer with other heads is sent all proofs; there are few.
+pub const PROVED_AGAIN: Span = Span::secs(30);
+
+/// How long a node that may have lost something waits for the peers to return its own entries, before it opens a new
+/// incarnation: DESIGN.md 6. From the first peer that said what it has, and at most.
+pub const RETURN_FIRST: Span = Span::secs(5);
+/// See [`RETURN_FIRST`].
+pub const RETURN_MOST: Span = Span::secs(15);
+
+/// By how much the Lamport number of an entry may lie above all that is known: what a network counts in centuries.
+/// Without a bound one member could use up all numbers for everybody.
+pub const LAMPORT_LEAP: u64 = 1 << 32;
+
+/// By how much the number of an incident may lie above the last one known: what may be pruned between two checkpoints is
+/// less. Without a bound one number would be the last; in leaps of this length that takes more bytes than one author gets.
+pub const INCIDENT_LEAP: u32 = 64;
+
+/// Bytes of a key of the key/value store.
+pub const KV_KEY: usize = 255;
+/// Bytes of a value: DESIGN.md 6; one value fits one entry.
+pub const KV_VALUE: usize = 60 * 1024;
+/// Bytes of a media type: RFC 6838 allows 127 for each half.
+pub const KV_MEDIA: usize = 255;
+/// Keys of one node: what a checkpoint says again in a second.
+pub const KV_KEYS: usize = 4096;
+/// Bytes of all keys and values of one node. Every node holds all of them in memory.
+pub const KV_BYTES: usize = 1024 * 1024;
+/// Keys deleted by one node since its last checkpoint; the node is asked to make one long before.
+pub const KV_GONE: usize = 16 * 1024;
+/// How often [`KV_KEYS`] and [`KV_BYTES`] of another node are kept. While several of its lives arrive in any
+/// order, each may hold a full part; beyond this it breaks the rules, and nothing of its part is kept.
+pub const KV_LIVES: usize = 8;
+/// Bytes of the facts of one batch, which is one entry: the rest is header and signature.
+pub const KV_BATCH: usize = ENTRY - 512;
+/// Changes that a follower may be behind before it must read everything again: a full part.
+pub const KV_RECENT: usize = KV_KEYS;
+/// Bytes of these changes.
+pub const KV_RECENT_BYTES: usize = 4 * 1024 * 1024;
+/// Values that one answer on the bus lists, some 700 bytes each at most; the next call has the next.
+pub const KV_ROWS: usize = 10_000;
+/// Bytes of a value that a signal of the bus carries; a larger one is fetched by who wants it.
+pub const KV_SIGNAL: usize = 1024;
 
 /// Inputs in one turn of the loop, so that a flood cannot hold back a commit for long; wild guess.
 pub const TURN: usize = 512;
@@ -75,6 +238,10 @@ pub const HANDSHAKES: usize = 64;
 /// See [`HANDSHAKES`].
 pub const HANDSHAKES_PER_ADDRESS: usize = 8;
 
+/// Signed messages remembered as checked, so that copies over other links need no second check: all
+/// heartbeats of some [`NODES`] for a quarter of a minute.
+pub const SEEN: usize = 4096;
+
 /// Time for a TLS handshake and the first frame.
 pub const HANDSHAKE_TIME: Span = Span::secs(10);
 
@@ -109,6 +276,10 @@ pub const HEARTBEAT: Span = Span::secs(2);
 /// See [`HEARTBEAT`].
 pub const HEARTBEAT_PER_NODE: Span = Span(100);
 
+/// Most time between two heartbeats, reached with 200 nodes: a third of [`SUSPECT_MOST`], so that one that is lost makes
+/// nobody suspect.
+pub const HEARTBEAT_MOST: Span = Span::secs(20);
+
 /// Bounds of the time without heartbeat after which a node is suspect; memberlist and Icinga lie within.
 pub const SUSPECT_LEAST: Span = Span::secs(8);
 /// See [`SUSPECT_LEAST`].
@@ -121,6 +292,9 @@ pub const DEAD_LEAST: Span = Span::secs(30);
 pub const REDIAL_FIRST: Span = Span(500);
 /// See [`REDIAL_FIRST`].
 pub const REDIAL_MOST: Span = Span::secs(60);
+
+/// A peer whose second link was closed and that comes with one again within this time is let in: two longest waits.
+pub const DOUBLED: Span = Span::secs(120);
 
 /// Between two digests of the heads on a link: repairs whatever a bug or a lost frame left behind.
 pub const DIGEST: Span = Span::secs(30);
@@ -154,8 +328,48 @@ pub const REQUEST_TIME: Span = Span::secs(60);
 /// Requests of one asker answered within [`REQUEST_TIME`], so that a member cannot make the others flood a host.
 pub const REQUESTS_PER_ASKER: usize = 60;
 
-/// One roll-up covers this much time.
+/// Questions and answers of one node remembered, and so passed on, within [`REQUEST_TIME`]: those of four askers at
+/// their limit. Beyond, a flood ends at the first node.
+pub const REQUESTS_KEPT: usize = 240;
+
+/// One roll-up covers this much time, or an hour, or a day.
 pub const ROLLUP: Span = Span::secs(300);
+/// See [`ROLLUP`].
+pub const ROLLUP_HOUR: Span = Span::secs(3600);
+/// See [`ROLLUP`].
+pub const ROLLUP_DAY: Span = Span::secs(86_400);
+/// Roll-ups that wait while the journal cannot be written: a day's. Older ones are let go.
+pub const ROLLUPS_WAITING: usize = 288;
+
+/// Roll-ups of five minutes and of hours are kept for so long, those of days for ever: DESIGN.md 6.
+pub const MINUTES_AGE: Span = Span::secs(14 * 86_400);
+/// See [`MINUTES_AGE`].
+pub const HOURS_AGE: Span = Span::secs(400 * 86_400);
+/// Incidents, votes and receipts are kept for so long: DESIGN.md 6.
+pub const EVENTS_AGE: Span = Span::secs(400 * 86_400);
+
+/// After so much longer an end or receipt is said again, if somebody keeps the opening that it belongs to: a node that
+/// is gone never lets go of its own.
+pub const EVENTS_GRACE: Span = Span::secs(30 * 86_400);
+
+/// A node looks so often what of its own chains has become too old, for the first time after
+/// [`AGE_FIRST`], and sooner when something was to be said again first.
+pub const AGE_EVERY: Span = Span::secs(86_400);
+/// See [`AGE_EVERY`].
+pub const AGE_FIRST: Span = Span::secs(3600);
+/// At most this part of a lane, or [`AGE_LEAST`] entries, go in one look: a wall clock that jumps years
+/// ahead is noticed before much is lost.
+pub const AGE_PART: u64 = 16;
+/// See [`AGE_PART`].
+pub const AGE_LEAST: u64 = 16;
+
+/// The journal's fullness in percent above which a node gives up its own oldest roll-ups, and above which
+/// it drops those of others from its own store.
+pub const PRESSURE: u64 = 85;
+/// See [`PRESSURE`].
+pub const PRESSURE_OTHERS: u64 = 95;
+/// Between two such steps, so that the first can have its effect: rows are removed at 10,000 a second.
+pub const PRESSURE_PAUSE: Span = Span::secs(30);
 
 /// Raw samples are kept on the node that measured for this long.
 pub const SAMPLE_AGE: Span = Span::secs(7 * 86_400);
@@ -179,7 +393,26 @@ pub const STORE_BUSY: Span = Span::secs(2);
 pub const STORE_LOG: u32 = 64 * 1024 * 1024;
 
 /// Free pages kept in the database for the next samples (4 MiB) before any is given back to the file system.
-pub const STORE_SLACK: i64 = 1024;
+pub const STORE_SLACK: u64 = 1024;
+
+/// Bytes of the journal's bound that are kept for commits that drop something, where a sixteenth of the bound is
+/// more: what an author says again at a checkpoint, many times over.
+pub const STORE_RESERVE: u64 = 64 * 1024 * 1024;
+
+/// Samples that stay even where the journal needs the room: an hour of thirty targets.
+pub const SAMPLES_LEAST: u64 = 10_000;
+
+/// Rows, and bytes of entries, that are removed in one transaction because they are not in force any more: 10 to 40 ms.
+pub const SWEEP_ROWS: i64 = 2000;
+/// See [`SWEEP_ROWS`].
+pub const SWEEP_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Rows that a commit removes in passing, so that a checkpoint's leaves nothing behind and a large one is not held up.
+pub const SWEEP_COMMIT: i64 = 512;
+
+/// Own entries of the minutes lane that are read at a start, to go on with the hour and the day under way: a day of
+/// one entry each five minutes is 288; twice that, since a period with many targets takes several.
+pub const MINUTES_READ: u64 = 600;
 
 /// Closed incidents shown in a view; older ones are read from the journal.
 pub const INCIDENTS_SHOWN: usize = 200;
@@ -316,3 +549,6 @@ pub const REOPEN_FIRST: Span = Span::secs(2);
 pub const REOPEN_MOST: Span = Span::secs(120);
 /// See [`REOPEN_FIRST`].
 pub const REOPEN_MEMORY: Span = Span::secs(300);
+
+/// Faults that one look over the journal names; a broken disk has millions, and nobody reads more than these.
+pub const FAULTS: usize = 100;

@@ -44,6 +44,12 @@ pub enum Note {
     Refused { peer: String, reason: String },
     /// A peer's chain contradicts ours.
     Contradiction { author: NodeId, reason: String },
+    /// A chain is believed only up to a place where its author signed two different things.
+    Forked { author: String, chain: String, end: u64 },
+    /// A node's membership is over.
+    Ended { node: String, by: String, retired: bool, reason: String },
+    /// This node's key is used by another process as well.
+    Twin { reason: String },
     /// This node begins to send a notice.
     Sending { channel: String, subject: String },
     /// A notice was sent.
@@ -79,7 +85,8 @@ impl Note {
             | Self::Refused { .. }
             | Self::Failed { .. }
             | Self::Isolated => Level::Warning,
-            Self::Contradiction { .. } => Level::Error,
+            Self::Ended { .. } => Level::Warning,
+            Self::Contradiction { .. } | Self::Forked { .. } | Self::Twin { .. } => Level::Error,
         }
     }
 
@@ -98,6 +105,9 @@ impl Note {
             Self::Closed { .. } => "closed",
             Self::Refused { .. } => "refused",
             Self::Contradiction { .. } => "contradiction",
+            Self::Forked { .. } => "forked",
+            Self::Ended { .. } => "ended",
+            Self::Twin { .. } => "twin",
             Self::Sending { .. } => "sending",
             Self::Told { .. } => "told",
             Self::Failed { .. } => "failed",
@@ -124,6 +134,16 @@ impl std::fmt::Display for Note {
             Self::Closed { incident } => write!(f, "incident {incident} is over"),
             Self::Refused { peer, reason } => write!(f, "refused from {peer}: {reason}"),
             Self::Contradiction { author, reason } => write!(f, "the chain of {author} contradicts itself: {reason}"),
+            Self::Forked { author, chain, end } => write!(
+                f,
+                "{author} signed two different entries {end} of {chain}: its key or its disk was copied, or it was set back to an \
+                 old state; from there on that chain counts nowhere"
+            ),
+            Self::Ended { node, by, retired: false, reason } => {
+                write!(f, "{by} revoked the key of {node}: {reason}; remove {node} from network.toml, or give it a new key and name")
+            }
+            Self::Ended { node, by, retired: true, reason } => write!(f, "{by} retired {node}: {reason}; remove it from network.toml"),
+            Self::Twin { reason } => f.write_str(reason),
             Self::Sending { channel, subject } => write!(f, "telling {channel}: {subject}"),
             Self::Told { channel, by, detail } => write!(f, "{by} told {channel}: {detail}"),
             Self::Failed { channel, by, detail } => write!(f, "{by} could not tell {channel}: {detail}"),

@@ -18,6 +18,8 @@ pub struct Host {
     pub mesh: SocketAddr,
     /// Where the web page is served.
     pub web: SocketAddr,
+    /// A file with the token alone in it that lets programs change things over HTTP.
+    pub web_token_file: Option<PathBuf>,
     /// The networks this node is in, by directory name. Empty: `local` alone.
     pub networks: Vec<String>,
     /// This node's way out for mail; without one it leaves mailing to others.
@@ -68,6 +70,9 @@ pub struct Network {
     pub split: Split,
     /// Members in the order of the file; those without a readable key are left out and reported.
     pub roster: Vec<Member>,
+    /// Those of the file whose membership an admin has ended: what they wrote until then is history, and nothing else of
+    /// theirs counts. The node fills it; files do not have it.
+    pub former: Vec<Member>,
     /// What is watched, nodes not included.
     pub targets: Vec<Target>,
     /// How people are told.
@@ -210,9 +215,15 @@ impl Network {
         self.roster.iter().find(|member| member.node == *node)
     }
 
-    /// A node's name, or the short form of its key.
+    /// The member with this key, or the one that it was: whose entries may stand in the journal.
+    #[must_use]
+    pub fn author(&self, node: &NodeId) -> Option<&Member> {
+        self.roster.iter().chain(&self.former).find(|member| member.node == *node)
+    }
+
+    /// A node's name, also of a former one, or the short form of its key.
     #[must_use]
     pub fn name_of(&self, node: &NodeId) -> String {
-        self.member(node).map_or_else(|| node.short(), |member| member.name.clone())
+        self.author(node).map_or_else(|| node.short(), |member| member.name.clone())
     }
 }

@@ -3,9 +3,10 @@
 //! Large parts are shared by reference, so that a new view copies only what changed. Faces give
 //! views their own shapes (bus, JSON, page); nothing here is a contract.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::id::{Incarnation, IncidentId, NodeId, TargetId};
+use crate::base::id::{ChainId, Incarnation, IncidentId, NodeId, TargetId};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::Role;
 use crate::base::time::{Micros, Span, Wall};
@@ -96,10 +97,31 @@ pub struct NodeView {
     pub same_definition: Option<bool>,
     /// Its present life, once known.
     pub incarnation: Option<Incarnation>,
+    /// How its wall clock stands to this node's, once heard; for this node itself none.
+    pub clock: Option<ClockView>,
     /// Configured addresses.
     pub addresses: Vec<String>,
     /// Its links, as it reports them.
     pub links: Vec<LinkView>,
+}
+
+/// How another node's wall clock stands to this node's. Shown to people, never relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockView {
+    /// By how much it is ahead, in milliseconds; negative when it is behind.
+    pub offset: i64,
+    /// Measured over a link of this node. Otherwise it is an estimate from the last heartbeat, which was on its
+    /// way for an unknown time: the other clock looks behind by so much.
+    pub measured: bool,
+}
+
+/// How many entries the ends of a link lack of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LagView {
+    /// Entries in force that this node has and the peer has not said that it stored.
+    pub peer_lacks: u64,
+    /// Entries that the peer has said that it stored and this node has not.
+    pub lacks: u64,
 }
 
 /// One end's report of one link.
@@ -115,6 +137,10 @@ pub struct LinkView {
     pub time: Option<Micros>,
     /// By how much the peer's wall clock is ahead of ours, in milliseconds; only for own links.
     pub offset: Option<i64>,
+    /// How far both ends are apart; only for own links, once the peer has said what it has.
+    pub lag: Option<LagView>,
+    /// Bytes sent and received since it came; only for own links.
+    pub bytes: Option<(u64, u64)>,
     /// Why it went, or over which address it came.
     pub detail: String,
 }
@@ -218,6 +244,21 @@ pub struct JournalView {
     pub entries: u64,
     /// Heads in the order of chains.
     pub heads: Vec<HeadView>,
+    /// Where chains end because their authors signed two things for one place; at most [`crate::base::limits::PROOFS`].
+    pub forks: Vec<ForkView>,
+}
+
+/// The end of a chain whose author signed two different entries for one place: its key is or was used twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForkView {
+    /// Name of the author.
+    pub author: String,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// The lane's name.
+    pub lane: &'static str,
+    /// The lowest place for which there are two entries; from there on nothing is in force.
+    pub sequence: u64,
 }
 
 /// One chain.
@@ -229,8 +270,14 @@ pub struct HeadView {
     pub incarnation: Incarnation,
     /// The lane's name.
     pub lane: &'static str,
+    /// The sequence number before the first that is in force; zero when nothing was pruned.
+    pub base: u64,
     /// The last sequence number.
     pub sequence: u64,
+    /// Peers that lack some of it, by what they last said that they stored: name, and how many entries.
+    pub behind: Vec<(String, u64)>,
+    /// Entries that some peer has and this node lacks.
+    pub missing: u64,
 }
 
 /// One raw sample of this node.
@@ -250,6 +297,124 @@ pub struct Sample {
     pub time: Option<Micros>,
     /// What was seen, where it was not good.
     pub detail: String,
+}
+
+/// How far long work is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Units done: entries, or bytes.
+    pub done: u64,
+    /// Units in all, as far as it is known; may grow while others write.
+    pub total: u64,
+}
+
+/// What a look over the whole journal found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries read.
+    pub entries: u64,
+    /// Chains that they belong to.
+    pub chains: u64,
+    /// Bytes of all entries.
+    pub bytes: u64,
+    /// What is wrong, one sentence each, with the remedy; at most [`crate::base::limits::FAULTS`].
+    pub faults: Vec<String>,
+    /// Faults beyond those named.
+    pub more: u64,
+}
+
+/// What the journal takes on the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes of the database file.
+    pub file: u64,
+    /// Bytes of its write-ahead log.
+    pub log: u64,
+    /// Bytes of the file that are free and taken up again by what is written next.
+    pub free: u64,
+    /// Bytes that file and log may have together: `journal.size`.
+    pub limit: u64,
+    /// Raw samples of this node.
+    pub samples: u64,
+    /// Every chain of which anything is stored, in the order of chains.
+    pub chains: Vec<ChainStats>,
+}
+
+impl Stats {
+    /// Entries of all chains.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.chains.iter().map(|chain| chain.entries).sum()
+    }
+
+    /// Bytes of the entries of all chains.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.chains.iter().map(|chain| chain.bytes).sum()
+    }
+
+    /// How far each chain goes by these figures, in their order; the names of authors, and who is behind, are the view's.
+    #[must_use]
+    pub fn heads(&self, view: &View) -> Vec<HeadView> {
+        let names: BTreeMap<NodeId, &str> = view.nodes.iter().map(|node| (node.id, node.name.as_str())).collect();
+        let key = |head: &HeadView| (head.author.clone(), head.incarnation, head.lane);
+        let shown: BTreeMap<_, &HeadView> = view.journal.heads.iter().map(|head| (key(head), head)).collect();
+        let head = |stats: &ChainStats| {
+            let ChainId { author, incarnation, lane } = stats.chain;
+            let author = names.get(&author).map_or_else(|| author.short(), |name| (*name).to_owned());
+            let head =
+                HeadView { author, incarnation, lane: lane.name(), base: stats.base, sequence: stats.head, behind: vec![], missing: 0 };
+            match shown.get(&key(&head)) {
+                Some(shown) => HeadView { behind: shown.behind.clone(), missing: shown.missing, ..head },
+                None => head,
+            }
+        };
+        self.chains.iter().map(head).collect()
+    }
+}
+
+/// What one chain takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainStats {
+    /// Which.
+    pub chain: ChainId,
+    /// The sequence number before the first that is kept.
+    pub base: u64,
+    /// The last sequence number.
+    pub head: u64,
+    /// Entries stored.
+    pub entries: u64,
+    /// Bytes of those entries.
+    pub bytes: u64,
+}
+
+/// The journal as a file: work that reads all of it and so takes its time. Each call blocks its thread
+/// until it is done, and none stops the loop from writing for long. At most one at a time is wanted.
+pub trait Archive: Send + Sync {
+    /// Reads every entry and checks what can be checked: signatures, hashes, chains, the database itself.
+    /// `progress` is called now and then.
+    ///
+    /// # Errors
+    /// It could not be read to the end: a sentence with the remedy. What is wrong with entries is in the result.
+    fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Verified, String>;
+
+    /// What it takes on the disk.
+    ///
+    /// # Errors
+    /// A sentence with the remedy.
+    fn stats(&self) -> Result<Stats, String>;
+
+    /// Writes a whole and consistent copy of the database and returns its length in bytes.
+    ///
+    /// # Errors
+    /// A sentence with the remedy; what was written until then is worthless.
+    fn backup(&self, into: &mut dyn std::io::Write, progress: &mut dyn FnMut(Progress)) -> Result<u64, String>;
+
+    /// Gives free space back to the file system and returns how many bytes.
+    ///
+    /// # Errors
+    /// A sentence with the remedy.
+    fn compact(&self, progress: &mut dyn FnMut(Progress)) -> Result<u64, String>;
 }
 
 /// What has been: read from the database without waiting for the loop.

@@ -5,6 +5,8 @@
 //! version does not know is skipped. Everything signed is checked while it is decoded, so that a
 //! [`Message`] in hand is what its author said. What a message means is `logic`'s affair.
 
+mod digest;
+
 use std::sync::Arc;
 
 use minicbor::{CborLen, Decode, Encode};
@@ -14,6 +16,8 @@ use crate::base::id::{ChainId, EntryHash, Incarnation, NetworkId, NodeId};
 use crate::base::key::{self, SIGNATURE_LENGTH, SecretKey};
 use crate::base::limits;
 
+pub use self::digest::{BUCKETS, Digest, bucket};
+
 /// The version of this protocol; also in the ALPN.
 pub const VERSION: u16 = 1;
 
@@ -22,8 +26,8 @@ pub const VERSION: u16 = 1;
 pub enum Message {
     /// The first on every link, both ways.
     Hello(Hello),
-    /// A digest of the sender's heads.
-    Digest([u8; 32]),
+    /// The sender's heads and proofs in short.
+    Digest(Box<Digest>),
     /// How far the sender has each chain.
     Heads(Heads),
     /// Entries, in the order of their chains.
@@ -38,6 +42,13 @@ pub enum Message {
     Ask(Signed<Ask>),
     /// A node answers somebody.
     Answer(Signed<Answer>),
+    /// Entries that stand by themselves, whatever is known of their chains: two for one place (a fork
+    /// proof), one after the other, or one that revokes or retires a node.
+    Proofs(Vec<Entry>),
+    /// Of whom the sender of this message wants to be sent entries over this link, or does not any more.
+    Prefer(Prefer),
+    /// Somebody looks for the way to a node.
+    Seek(Seek),
     /// The sender closes the link, and why.
     Goodbye(String),
     /// A kind of a later version: skipped.
@@ -84,11 +95,15 @@ pub struct Head {
 /// How far somebody has its chains.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Heads {
-    /// Whether these are all of them; otherwise those that changed.
+    /// A bit for each [`bucket`] of authors: set if these are all chains of its authors. Of other authors
+    /// these are the chains that changed.
     #[n(0)]
-    pub complete: bool,
-    /// One for each chain.
+    pub complete: u64,
+    /// Whatever came of these chains beyond these heads was not taken, and is to be sent again.
     #[n(1)]
+    pub again: bool,
+    /// One for each chain; a chain of which nothing is known has sequence number zero.
+    #[n(2)]
     pub heads: Vec<Head>,
 }
 
@@ -133,6 +148,9 @@ pub struct Heartbeat {
     /// yet. [`Heartbeat::MUTE`] while it cannot write, so that nothing it said counts.
     #[n(5)]
     pub said: u64,
+    /// The author's wall clock in milliseconds: shown as an offset, never relied on.
+    #[n(6)]
+    pub wall: i64,
 }
 
 impl Heartbeat {
@@ -161,6 +179,41 @@ pub struct Ask {
     /// With so many echo requests.
     #[n(5)]
     pub count: u16,
+    /// Ping nothing: find the way to this node.
+    #[n(6)]
+    pub goal: Option<NodeId>,
+}
+
+/// Of whom a node wants to be sent entries over a link. Until it says so, nothing is sent to it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Prefer {
+    /// Whether it wants them; otherwise it does not any more.
+    #[n(0)]
+    pub push: bool,
+    /// The authors.
+    #[n(1)]
+    pub authors: Vec<NodeId>,
+}
+
+/// A question on its way to the node that it is for, and the way that it took so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seek {
+    /// The question, as the asker signed it.
+    pub ask: Signed<Ask>,
+    /// The nodes it passed, the first after the asker first. They are not signed: whoever passes a
+    /// question on is a member.
+    pub path: Vec<Hop>,
+}
+
+/// One hop of a question's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Hop {
+    /// The node that it reached.
+    #[n(0)]
+    pub node: NodeId,
+    /// Round trip of the link over which it came, in microseconds, as last measured by that node.
+    #[n(1)]
+    pub time: Option<u32>,
 }
 
 /// What a node answers.
@@ -190,6 +243,9 @@ pub struct Answer {
     /// What was seen, one line.
     #[n(7)]
     pub detail: String,
+    /// The way that the question took to this node, if it was for the way: at most [`limits::HOPS`].
+    #[n(8)]
+    pub path: Vec<Hop>,
 }
 
 /// Something small that its author signed, with the bytes that the signature is over, so that it can
@@ -245,11 +301,14 @@ impl<T: Signable> Signed<T> {
     }
 
     fn open(network: NetworkId, kind: u8, bytes: &[u8]) -> Result<Self, WireFault> {
+        let signed = Self::parse(kind, bytes)?;
         let (body, signature) = bytes.split_last_chunk::<SIGNATURE_LENGTH>().ok_or(WireFault::Body(kind))?;
-        let value: T = minicbor::decode(body).map_err(|_| WireFault::Body(kind))?;
-        if !key::verify(&value.author(), &domain::<T>(network), body, signature) {
-            return Err(WireFault::Forged);
-        }
+        if key::verify(&signed.value.author(), &domain::<T>(network), body, signature) { Ok(signed) } else { Err(WireFault::Forged) }
+    }
+
+    fn parse(kind: u8, bytes: &[u8]) -> Result<Self, WireFault> {
+        let (body, _) = bytes.split_last_chunk::<SIGNATURE_LENGTH>().ok_or(WireFault::Body(kind))?;
+        let value = minicbor::decode(body).map_err(|_| WireFault::Body(kind))?;
         Ok(Self { value, bytes: bytes.into() })
     }
 }
@@ -294,6 +353,9 @@ impl Message {
             Self::Ask(_) => 8,
             Self::Answer(_) => 9,
             Self::Goodbye(_) => 10,
+            Self::Proofs(_) => 11,
+            Self::Prefer(_) => 12,
+            Self::Seek(_) => 13,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -305,7 +367,7 @@ impl Message {
         let mut frame = vec![0, 0, 0, 0, self.kind()];
         match self {
             Self::Hello(hello) => frame.extend(cbor(hello)),
-            Self::Digest(digest) => frame.extend(digest),
+            Self::Digest(digest) => frame.extend(digest.bytes()),
             Self::Heads(heads) => frame.extend(cbor(heads)),
             Self::Entries(entries) => entries.iter().for_each(|entry| push_entry(&mut frame, entry.bytes())),
             Self::Ping(ping) => frame.extend(cbor(ping)),
@@ -314,6 +376,14 @@ impl Message {
             Self::Ask(ask) => frame.extend(&*ask.bytes),
             Self::Answer(answer) => frame.extend(&*answer.bytes),
             Self::Goodbye(reason) => frame.extend(reason.as_bytes()),
+            Self::Proofs(entries) => entries.iter().for_each(|entry| push_entry(&mut frame, entry.bytes())),
+            Self::Prefer(prefer) => frame.extend(cbor(prefer)),
+            Self::Seek(seek) => {
+                let path = cbor(&seek.path);
+                frame.extend(u16::try_from(path.len()).unwrap_or(u16::MAX).to_be_bytes());
+                frame.extend(path);
+                frame.extend(&*seek.ask.bytes);
+            }
             Self::Unknown(_) => {}
         }
         finish(frame)
@@ -331,7 +401,7 @@ impl Message {
         let refuse = |_| WireFault::Body(kind);
         Ok(match kind {
             1 => Self::Hello(minicbor::decode(body).map_err(refuse)?),
-            2 => Self::Digest(body.try_into().map_err(|_| WireFault::Body(kind))?),
+            2 => Self::Digest(Box::new(Digest::read(body.try_into().map_err(|_| WireFault::Body(kind))?))),
             3 => {
                 let heads: Heads = minicbor::decode(body).map_err(refuse)?;
                 if limits::HEADS < heads.heads.len() {
@@ -346,7 +416,40 @@ impl Message {
             8 => Self::Ask(Signed::open(network, kind, body)?),
             9 => Self::Answer(Signed::open(network, kind, body)?),
             10 => Self::Goodbye(crate::base::outcome::clip(String::from_utf8_lossy(body).into_owned())),
+            11 => Self::Proofs(read_entries(network, body)?),
+            12 => {
+                let prefer: Prefer = minicbor::decode(body).map_err(refuse)?;
+                if limits::NODES < prefer.authors.len() {
+                    return Err(WireFault::Body(kind));
+                }
+                Self::Prefer(prefer)
+            }
+            13 => Self::Seek(read_seek(network, kind, body)?),
             other => Self::Unknown(other),
+        })
+    }
+}
+
+impl Message {
+    /// Whether this is a frame (without its length) that comes over several links, the same each time: a
+    /// heartbeat, a question or an answer.
+    #[must_use]
+    pub fn is_flooded(frame: &[u8]) -> bool {
+        matches!(frame.first(), Some(7..=9))
+    }
+
+    /// Reads what follows the length of a frame that [`Message::is_flooded`] and that [`Message::decode`]
+    /// has taken before, for the same network and byte by byte the same. Its signature is not checked again.
+    ///
+    /// # Errors
+    /// The frame is no such one.
+    pub fn decode_again(frame: &[u8]) -> Result<Self, WireFault> {
+        let (&kind, body) = frame.split_first().ok_or(WireFault::Length(0))?;
+        Ok(match kind {
+            7 => Self::Heartbeat(Signed::parse(kind, body)?),
+            8 => Self::Ask(Signed::parse(kind, body)?),
+            9 => Self::Answer(Signed::parse(kind, body)?),
+            other => return Err(WireFault::Body(other)),
         })
     }
 }
@@ -385,6 +488,16 @@ fn read_entries(network: NetworkId, mut body: &[u8]) -> Result<Vec<Entry>, WireF
     if body.is_empty() { Ok(entries) } else { Err(WireFault::Body(4)) }
 }
 
+fn read_seek(network: NetworkId, kind: u8, body: &[u8]) -> Result<Seek, WireFault> {
+    let (length, rest) = body.split_first_chunk().ok_or(WireFault::Body(kind))?;
+    let (path, ask) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(WireFault::Body(kind))?;
+    let path: Vec<Hop> = minicbor::decode(path).map_err(|_| WireFault::Body(kind))?;
+    if limits::HOPS < path.len() {
+        return Err(WireFault::Body(kind));
+    }
+    Ok(Seek { path, ask: Signed::open(network, kind, ask)? })
+}
+
 fn cbor<T: Encode<()> + CborLen<()>>(value: &T) -> Vec<u8> {
     minicbor::to_vec(value).unwrap_or_default()
 }
@@ -400,8 +513,8 @@ mod tests {
         let incarnation = Incarnation { opened: 1, nonce: [2; 16] };
         let chain = ChainId { author: key.node(), incarnation, lane: crate::base::id::Lane::State };
         let head = Head { chain, sequence: 3, hash: EntryHash([4; 32]), base: 0 };
-        let heartbeat = Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false, said: 9 };
-        let ask = Ask { author: key.node(), incarnation, number: 1, within: 5000, host: "192.0.2.1".into(), count: 3 };
+        let heartbeat = Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false, said: 9, wall: -7 };
+        let ask = Ask { author: key.node(), incarnation, number: 1, within: 5000, host: "192.0.2.1".into(), count: 3, goal: None };
         let answer = Answer {
             author: key.node(),
             asker: key.node(),
@@ -411,11 +524,13 @@ mod tests {
             received: 3,
             times: Some((1, 2, 3)),
             detail: String::new(),
+            path: vec![Hop { node: key.node(), time: Some(7) }],
         };
+        let seek = Seek { ask: Signed::seal(&key, network, Ask { goal: Some(key.node()), ..ask.clone() }), path: answer.path.clone() };
         vec![
             Message::Hello(Hello { least: 1, most: 1, network, incarnation, software: "0.1.0".into() }),
-            Message::Digest([9; 32]),
-            Message::Heads(Heads { complete: true, heads: vec![head] }),
+            Message::Digest(Box::new(Digest::of([head].iter(), 7))),
+            Message::Heads(Heads { complete: 3, again: true, heads: vec![head] }),
             Message::Entries(vec![]),
             Message::Ping(Ping { token: 1 }),
             Message::Pong(Pong { token: 1, wall: -5 }),
@@ -423,6 +538,9 @@ mod tests {
             Message::Ask(Signed::seal(&key, network, ask)),
             Message::Answer(Signed::seal(&key, network, answer)),
             Message::Goodbye("stopping".into()),
+            Message::Proofs(vec![]),
+            Message::Prefer(Prefer { push: true, authors: vec![key.node()] }),
+            Message::Seek(seek),
             Message::Unknown(200),
         ]
     }
@@ -432,7 +550,9 @@ mod tests {
         for message in samples() {
             let frame = message.encode();
             assert_eq!(usize::try_from(u32::from_be_bytes(frame[..4].try_into().unwrap())).unwrap(), frame.len() - 4);
-            assert_eq!(Message::decode(NetworkId::of("home"), &frame[4..]), Ok(message));
+            assert_eq!(Message::decode(NetworkId::of("home"), &frame[4..]), Ok(message.clone()));
+            let again = Message::decode_again(&frame[4..]);
+            assert_eq!(again, if Message::is_flooded(&frame[4..]) { Ok(message) } else { Err(WireFault::Body(message.kind())) });
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::base::config::{self, LOCAL, MAIL_CREDENTIAL};
+use crate::base::config::{self, LOCAL, MAIL_CREDENTIAL, WEB_CREDENTIAL};
 use crate::base::id::NodeId;
 use crate::base::settings::{self, Host};
 use crate::daemon::perform::Outbox;
+use crate::front::web::Access;
 use crate::io::{files, host, keyfile};
 use crate::logic::node::Settings;
 
@@ -24,6 +25,7 @@ pub(super) struct Places {
 pub(super) struct Assembly {
     pub(super) host: Host,
     pub(super) outbox: Outbox,
+    pub(super) access: Access,
     pub(super) networks: Vec<Assembled>,
 }
 
@@ -46,11 +48,26 @@ pub(super) fn assemble(places: &Places, lacks: &[String]) -> Result<Assembly, St
         Some(mail) => files::secret(MAIL_CREDENTIAL, mail.password_file.as_deref()).map_err(|error| error.to_string())?,
         None => None,
     };
+    let access = access(host.web_token_file.as_deref())?;
     let outbox = Outbox { mail: host.mail.clone(), password };
     let names = if host.networks.is_empty() { vec![LOCAL.to_owned()] } else { host.networks.clone() };
     let networks = names.iter().map(|name| network(places, &directory, &host, name, lacks)).collect::<Result<_, _>>()?;
-    Ok(Assembly { host, outbox, networks })
+    Ok(Assembly { host, outbox, access, networks })
 }
+
+/// Who may change things over HTTP.
+fn access(file: Option<&Path>) -> Result<Access, String> {
+    let token = files::secret(WEB_CREDENTIAL, file).map_err(|error| error.to_string())?;
+    if token.as_ref().is_some_and(|token| token.len() < TOKEN_LEAST) {
+        return Err(format!(
+            "the web token is shorter than {TOKEN_LEAST} characters, which can be guessed; make one with: openssl rand -hex 32"
+        ));
+    }
+    Ok(Access::new(token.as_deref()))
+}
+
+/// Sixteen characters of hexadecimal are 64 bits, more than anybody tries over a network.
+const TOKEN_LEAST: usize = 16;
 
 fn network(places: &Places, directory: &Path, host: &Host, name: &str, lacks: &[String]) -> Result<Assembled, String> {
     let key_path = places.state.join(name).join("node.key");

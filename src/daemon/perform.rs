@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::base::command::{CommandId, Reply};
 use crate::base::entry::Stretch;
 use crate::base::id::{LinkId, NodeId};
+use crate::base::kv::Values;
 use crate::base::limits;
 use crate::base::notice::{Delivery, Errand};
 use crate::base::settings::Mail;
@@ -37,6 +38,7 @@ pub(super) struct Performer {
     links: Links,
     prober: Prober,
     outbox: watch::Receiver<Outbox>,
+    values: watch::Sender<Arc<Values>>,
     open: BTreeMap<LinkId, mpsc::Sender<Outgoing>>,
     asked: BTreeMap<CommandId, oneshot::Sender<Reply>>,
     reading: std::sync::mpsc::Sender<(LinkId, Vec<Stretch>, mpsc::Sender<Outgoing>)>,
@@ -96,7 +98,9 @@ impl Links {
                     continue;
                 }
                 Event::Message(message) => Input::Received { link: id, message },
-                Event::Measured { time_us, offset_ms } => Input::Measured { link: id, time: time_us, offset: offset_ms },
+                Event::Measured { time_us, offset_ms, sent, received } => {
+                    Input::Measured { link: id, time: time_us, offset: offset_ms, sent, received }
+                }
                 Event::Drained => Input::Drained { link: id },
                 Event::Down(reason) if sender.is_none() => Input::LinkDown { link: id, reason },
                 Event::Down(reason) => match address.take() {
@@ -121,7 +125,13 @@ impl Links {
 
 impl Performer {
     /// Needs a reader of its own for what links ask of the store.
-    pub(super) fn new(links: Links, prober: Prober, outbox: watch::Receiver<Outbox>, reader: Reader) -> Self {
+    pub(super) fn new(
+        links: Links,
+        prober: Prober,
+        outbox: watch::Receiver<Outbox>,
+        values: watch::Sender<Arc<Values>>,
+        reader: Reader,
+    ) -> Self {
         let (reading, wanted) = std::sync::mpsc::channel();
         let name = format!("read-{}", links.identity.network);
         let runtime = links.runtime.clone();
@@ -133,7 +143,7 @@ impl Performer {
                 "a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted"
             );
         }
-        Self { links, prober, outbox, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
+        Self { links, prober, outbox, values, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
     }
 
     /// A link can be written to.
@@ -183,13 +193,14 @@ impl Performer {
             }
             Effect::Close { link, reason } => self.send(link, Outgoing::Close(reason)),
             Effect::Carry(errand) => self.carry(*errand),
+            Effect::Show(values) => drop(self.values.send_replace(Arc::new(values))),
             Effect::Reply(id, reply) => {
                 if let Some(asker) = self.asked.remove(&id) {
                     // An asker that has gone away needs no reply.
                     let _ = asker.send(reply);
                 }
             }
-            Effect::Note(_) => {}
+            Effect::Compare(_) | Effect::Find { .. } | Effect::Stop(_) | Effect::Note(_) => {}
         }
     }
 

@@ -5,6 +5,9 @@
 //! environment variables that say what the terminal can do.
 
 mod client;
+mod journal;
+mod kv;
+mod node;
 mod picture;
 mod print;
 mod status;
@@ -12,6 +15,7 @@ mod table;
 mod watch;
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +51,13 @@ enum Verb {
     /// How it stands: the verdict, open incidents, and what else is not as it should be
     Status,
     /// The nodes and how present they are
-    Nodes,
+    Nodes {
+        /// Only this one, at length, with its links
+        name: Option<String>,
+        /// Clocks, lives, and what went over the links to them
+        #[arg(long, short, conflicts_with = "name")]
+        verbose: bool,
+    },
     /// The targets and how they stand
     Targets,
     /// Incidents, open ones first
@@ -69,6 +79,71 @@ enum Verb {
         #[arg(long, default_value = "5s", value_name = "TIME", value_parser = patience)]
         timeout: Span,
     },
+    /// The way to a node over the links that there are now, and each hop's time (root only)
+    Trace {
+        /// Name of the node
+        node: String,
+        /// How long to wait for its answer, at most 1m
+        #[arg(long, default_value = "5s", value_name = "TIME", value_parser = patience)]
+        timeout: Span,
+    },
+    /// The key/value store: get, put, delete, batch, list, search, watch
+    Kv {
+        #[command(subcommand)]
+        verb: kv::Verb,
+    },
+    /// End a node's membership, because its key may be in wrong hands (root only, on an admin node)
+    Revoke {
+        /// Its name, or its key in hexadecimal
+        node: String,
+        /// Why, for people: one line
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Who belongs to a network
+    Network {
+        #[command(subcommand)]
+        change: Change,
+    },
+    /// The journal as a file: check it, measure it, copy it, make it smaller
+    Journal {
+        #[command(subcommand)]
+        work: Work,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// End the membership of a node that will not return (root only, on an admin node)
+    Retire {
+        /// Its name, or its key in hexadecimal
+        node: String,
+        /// Why, for people: one line
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Read all of it and check all that can be checked (root only)
+    Verify,
+    /// What it takes on the disk, and who lacks some of it
+    Stats {
+        /// Also a line for each chain
+        #[arg(long)]
+        chains: bool,
+    },
+    /// Write a copy into a file, readable only by you (root only)
+    Backup {
+        /// Where
+        file: PathBuf,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Give free space back to the file system (root only)
+    Compact,
 }
 
 /// Why there is nothing to print, or what there was says no.
@@ -131,15 +206,22 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
     let terminal = terminal(flags, clock);
     match &flags.verb {
         Verb::Ping { host, count, timeout } => return ping(flags, host, *count, *timeout, &terminal).await,
+        Verb::Trace { node, timeout } => return trace(flags, node, *timeout, &terminal).await,
+        Verb::Revoke { node, reason } => return revoke(flags, node, reason, false).await,
+        Verb::Network { change: Change::Retire { node, reason } } => return revoke(flags, node, reason, true).await,
+        Verb::Journal { work } => return journal::run(flags, work, &terminal).await,
         Verb::Watch => return watch(flags, clock, &terminal).await,
+        Verb::Kv { verb } => return kv::run(flags, verb, clock, &terminal).await,
         _ => {}
     }
     let views = chosen(flags, picture::views(&Client::connect(Span::ZERO).await?.objects().await?))?;
     let text = match &flags.verb {
         Verb::Status if flags.json => lines(&views.iter().map(json::status).collect::<Vec<_>>()),
         Verb::Status => status::status(&views, &terminal),
-        Verb::Nodes if flags.json => by_network(&views, "nodes", json::nodes),
-        Verb::Nodes => print::nodes(&views, &terminal),
+        Verb::Nodes { name: Some(name), .. } => return one_node(flags, &views, name, &terminal),
+        Verb::Nodes { .. } if flags.json => by_network(&views, "nodes", json::nodes),
+        Verb::Nodes { verbose: true, .. } => node::verbose(&views, &terminal),
+        Verb::Nodes { .. } => print::nodes(&views, &terminal),
         Verb::Targets if flags.json => by_network(&views, "targets", json::targets),
         Verb::Targets => print::targets(&views, &terminal),
         Verb::Incidents { open } if flags.json => by_network(&views, "incidents", |view| {
@@ -147,7 +229,30 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
             all.into_iter().filter(|incident| incident.open || !open).collect::<Vec<_>>()
         }),
         Verb::Incidents { open } => print::incidents(&views, *open, &terminal),
-        Verb::Watch | Verb::Ping { .. } => String::new(),
+        Verb::Watch
+        | Verb::Ping { .. }
+        | Verb::Trace { .. }
+        | Verb::Kv { .. }
+        | Verb::Journal { .. }
+        | Verb::Revoke { .. }
+        | Verb::Network { .. } => String::new(),
+    };
+    write(&text)?;
+    Ok(Answer::Yes)
+}
+
+/// The nodes of that name, of each network that has one.
+fn one_node(flags: &Flags, views: &[View], name: &str, terminal: &Terminal) -> Result<Answer, Trouble> {
+    let named = |view: &View| View { nodes: view.nodes.iter().filter(|node| node.name == name).cloned().collect(), ..view.clone() };
+    let found: Vec<View> = views.iter().map(named).filter(|view| !view.nodes.is_empty()).collect();
+    if found.is_empty() {
+        return Err(Trouble::Negative(format!("there is no node \"{name}\"; peerwatchctl nodes lists them")));
+    }
+    let text = if flags.json {
+        by_network(&found, "nodes", json::nodes)
+    } else {
+        let nodes = found.iter().flat_map(|view| view.nodes.iter().map(move |node| node::one(view, node, terminal)));
+        nodes.collect::<Vec<_>>().join("\n")
     };
     write(&text)?;
     Ok(Answer::Yes)
@@ -159,6 +264,25 @@ async fn ping(flags: &Flags, host: &str, count: u16, within: Span, terminal: &Te
     let rows = picture::vantages(rows);
     write(&if flags.json { lines(&rows) } else { print::ping(&rows, terminal) })?;
     Ok(if rows.iter().any(|row| 0 < row.received) { Answer::Yes } else { Answer::No })
+}
+
+async fn trace(flags: &Flags, node: &str, within: Span, terminal: &Terminal) -> Result<Answer, Trouble> {
+    let network = flags.network.as_deref().unwrap_or_default();
+    let way = picture::way(Client::connect(within).await?.trace(network, node, within).await?);
+    write(&if flags.json { lines(&json::trace(node, way.as_ref())) } else { print::way(node, way.as_ref(), within, terminal) })?;
+    Ok(if way.is_some() { Answer::Yes } else { Answer::No })
+}
+
+async fn revoke(flags: &Flags, node: &str, reason: &str, retire: bool) -> Result<Answer, Trouble> {
+    let network = flags.network.as_deref().unwrap_or_default();
+    let name = Client::connect(Span::ZERO).await?.revoke(network, node, reason, retire).await?;
+    let text = if flags.json {
+        line(&serde_json::json!({ "node": name, "retired": retire }))
+    } else {
+        format!("{} is not a member any more. Remove it from network.toml as well, on all nodes.\n", table::harmless(&name))
+    };
+    write(&text)?;
+    Ok(Answer::Yes)
 }
 
 async fn watch(flags: &Flags, clock: fn() -> Now, terminal: &Terminal) -> Result<Answer, Trouble> {

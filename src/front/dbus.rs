@@ -8,15 +8,18 @@
 //! the caller logs it and calls [`serve`] again after a pause (a second at first, doubling to a
 //! minute). Nothing here retries by itself.
 
+mod archive;
 mod incident;
 mod manager;
 mod network;
 mod node;
 mod outline;
 mod path;
+mod question;
 mod shelf;
 mod target;
 mod value;
+mod values;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,6 +38,7 @@ use self::network::{Network, Shape};
 use self::node::Node;
 use self::shelf::{Room, Shelf, Slot};
 use self::target::Target;
+use self::values::Values;
 use crate::base::limits;
 use crate::base::view::View;
 use crate::front::desk::{Desk, Desks};
@@ -105,8 +109,10 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
         BusAddress::At(address) => Builder::address(address.as_str()),
     };
     let manager = Manager::new(desks.clone());
-    let root = outline::describe(&manager) + &outline::describe(&ObjectManager);
-    let builder = builder.serve_at(path::ROOT, manager).serve_at(path::ROOT, ObjectManager).method_timeout(PATIENCE);
+    let values = Values::new(desks.clone());
+    let root = outline::describe(&manager) + &outline::describe(&values) + &outline::describe(&ObjectManager);
+    let builder = builder.serve_at(path::ROOT, manager).serve_at(path::ROOT, values);
+    let builder = builder.serve_at(path::ROOT, ObjectManager).method_timeout(PATIENCE);
     let built = tokio::time::timeout(PATIENCE, builder.build()).await;
     let built = built.map_err(|_| BusError::Unreachable("it does not answer".into()))?;
     let connection = built.map_err(|error| BusError::Unreachable(error.to_string()))?;
@@ -114,6 +120,7 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
     for desk in &*desks {
         let follower = Follower::new(desk.clone(), connection.clone(), desks.len()).await.map_err(|error| lost(&error))?;
         followers.spawn(follower.follow());
+        followers.spawn(values::announce(desk.clone(), desk.subscribe().1, connection.clone()));
     }
     describe_above(&connection, &desks, &root).await.map_err(|error| lost(&error))?;
     // Not to be replaced, not replacing, not queued: there is one daemon or an error.

@@ -1,15 +1,18 @@
 //! The web page and its JSON: what one node knows, for people with a browser and for programs.
 //!
 //! Every request is answered from the latest view, which never waits on the loop. Nothing that
-//! reads has a side effect; the one request that makes nodes send packets (`POST /api/v1/ping`)
-//! refuses what another site's page could send. A slow or silent client costs one of a bounded
-//! number of connections and no growing memory: long lists are written a piece at a time, as the
-//! client takes them, and a client that takes nothing is cut off.
+//! reads has a side effect; the requests that make nodes send packets (`POST /api/v1/ping` and
+//! `/api/v1/trace`) refuse what another site's page could send, and what writes in the key/value store wants a
+//! token. A slow or silent client costs one of a bounded number of connections and no growing memory:
+//! long lists are written a piece at a time, as the client takes them, and a client that takes nothing is
+//! cut off.
 //!
 //! There is no TLS and no login here: the daemon listens on loopback unless told otherwise, and
 //! whoever wants more puts a reverse proxy in front.
 
+mod access;
 mod api;
+mod kv;
 mod page;
 mod stream;
 
@@ -22,7 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,13 +37,15 @@ use tokio::task::JoinSet;
 use crate::base::limits;
 use crate::front::desk::{Desk, Desks};
 
-/// Serves page and JSON on `listener` until `stop`; then lets answers under way end, for a moment.
+pub use self::access::Access;
+
+/// Serves page and JSON on `listener` until `stop`, changes only to whoever has `access`; then lets answers under way end, for a moment.
 ///
 /// # Errors
 /// The listener itself broke. A shortage (of descriptors, say) is waited out.
-pub async fn serve(listener: TcpListener, desks: Desks, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, desks: Desks, access: watch::Receiver<Access>, stop: impl Future<Output = ()>) -> io::Result<()> {
     let (ending, ended) = watch::channel(false);
-    let router = routes(Shared::new(desks, ended.clone()));
+    let router = routes(Shared::new(desks, access, ended.clone()));
     let slots = Arc::new(Semaphore::new(limits::WEB_CONNECTIONS));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -71,6 +76,7 @@ pub async fn serve(listener: TcpListener, desks: Desks, stop: impl Future<Output
 #[derive(Clone)]
 struct Shared {
     desks: Desks,
+    access: watch::Receiver<Access>,
     /// Turns true when the server ends.
     ended: watch::Receiver<bool>,
     streams: Arc<Semaphore>,
@@ -79,10 +85,15 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(desks: Desks, ended: watch::Receiver<bool>) -> Self {
+    fn new(desks: Desks, access: watch::Receiver<Access>, ended: watch::Receiver<bool>) -> Self {
         let permits = |count| Arc::new(Semaphore::new(count));
         let (streams, reads, pings) = (limits::WEB_STREAMS, limits::WEB_READS, limits::WEB_PINGS);
-        Self { desks, ended, streams: permits(streams), reads: permits(reads), pings: permits(pings) }
+        Self { desks, access, ended, streams: permits(streams), reads: permits(reads), pings: permits(pings) }
+    }
+
+    /// Whether a request with these headers may change something.
+    fn may_change(&self, headers: &HeaderMap) -> Result<(), Trouble> {
+        self.access.borrow().check(headers)
     }
 
     /// The network that `?network=` names; without it, the first.
@@ -146,7 +157,11 @@ impl Trouble {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.error, "remedy": self.remedy }).to_string();
-        (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"peerwatch\""));
+        }
+        response
     }
 }
 
@@ -165,7 +180,11 @@ fn routes(shared: Shared) -> Router {
         .route("/api/v1/targets/{name}/samples", get(api::samples))
         .route("/api/v1/incidents", get(api::incidents))
         .route("/api/v1/journal", get(api::journal))
+        .route("/api/v1/journal/stats", get(api::journal_stats))
         .route("/api/v1/ping", post(api::ping))
+        .route("/api/v1/trace", post(api::trace))
+        .route("/api/v1/kv", get(kv::list).post(kv::batch))
+        .route("/api/v1/kv/{node}/{*key}", get(kv::get).put(kv::put).delete(kv::delete))
         .route("/api/v1/stream", get(stream::follow))
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
@@ -210,20 +229,30 @@ async fn guard(mut response: Response) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        // What is kept in the key/value store comes in a box of its own.
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
 async fn refuse_method(method: Method, uri: Uri) -> Trouble {
     let error = format!("{} does not take {method}", uri.path());
-    let remedy = if uri.path() == "/api/v1/ping" { "Use POST: it makes every node send packets." } else { "Use GET: this only reads." };
+    let remedy = if ["/api/v1/ping", "/api/v1/trace"].contains(&uri.path()) {
+        "Use POST: it makes every node send packets."
+    } else if uri.path() == "/api/v1/kv" {
+        "Use GET for what is there, and POST with a token to write several things at once."
+    } else if uri.path().starts_with("/api/v1/kv/") {
+        "Use GET, or with a token PUT or DELETE."
+    } else {
+        "Use GET: this only reads."
+    };
     Trouble::new(StatusCode::METHOD_NOT_ALLOWED, error, remedy)
 }
 
 async fn unknown_path(uri: Uri) -> Trouble {
     let remedy = "The page is at /. JSON is at /api/v1/ followed by state, networks, nodes, targets, targets/NAME, \
-                  targets/NAME/samples, incidents, journal, stream (events) or ping (POST). /-/healthy and /-/ready say how it is.";
+                  targets/NAME/samples, incidents, journal, journal/stats, kv, kv/NODE/KEY, stream (events), ping or trace (both POST). \
+                  /-/healthy and /-/ready say how it is.";
     Trouble::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()), remedy)
 }
 

@@ -29,6 +29,7 @@ mod accept;
 mod dial;
 mod frames;
 mod listen;
+mod seen;
 mod speak;
 mod talk;
 mod tls;
@@ -96,6 +97,10 @@ pub enum Event {
         time_us: u32,
         /// By how much the peer's wall clock is ahead, in milliseconds.
         offset_ms: i64,
+        /// Bytes of frames sent on this link so far, as they are before TLS.
+        sent: u64,
+        /// Bytes received, likewise.
+        received: u64,
     },
     /// The oldest batch that was not yet reported was taken by the socket to its last byte.
     Drained,

@@ -4,29 +4,41 @@
 //! it wait (write-ahead log). A commit that returned is on the disk (`synchronous=FULL`); one that
 //! failed left nothing behind, here or in the database, and may simply be made again.
 //!
+//! Of each chain what lies above its base, up to its head, is in force; the chain's row says where that is. What is not
+//! in force any more is seen by nobody from that commit on, and its rows are removed little by little
+//! ([`Store::sweep`]), so that dropping a million entries delays nothing.
+//!
 //! The store checks that chains have no gaps, since a gap on the disk would be for ever, but it believes
 //! whoever calls that entries are signed and wanted. It folds nothing and knows no fact, and a
 //! migration never touches an entry.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use rusqlite::Connection;
 
-use crate::base::entry::Entry;
-use crate::base::id::{ChainId, EntryHash, NetworkId, NodeId, TargetId};
+use crate::base::entry::{Entry, Past, Record};
+use crate::base::id::{ChainId, EntryHash, Incarnation, NetworkId, NodeId, TargetId};
 use crate::base::outcome::Look;
 use crate::base::time::Wall;
 use crate::base::view::Sample;
 use crate::io::store::continuity::Continuity;
+use crate::io::store::space::Bound;
 
 mod begin;
 mod continuity;
+mod copy;
 mod fault;
+mod find;
+mod inspect;
+mod past;
 mod reader;
+mod samples;
+mod space;
+mod sweep;
 mod write;
 
 /// The writer of one network's database. Whoever drops it without [`Store::close`] makes the next start check the file.
@@ -35,8 +47,18 @@ pub struct Store {
     path: PathBuf,
     network: NetworkId,
     me: NodeId,
-    chains: BTreeMap<ChainId, Tip>,
+    chains: BTreeMap<ChainId, Row>,
+    floors: BTreeMap<NodeId, Incarnation>,
     targets: BTreeMap<TargetId, i64>,
+    /// Numbers of chains of which rows may be stored that are not in force.
+    waste: BTreeSet<i64>,
+    bound: Bound,
+    /// The life whose entries are this node's own word, once it is told.
+    life: Option<Incarnation>,
+    /// The newest life that was here when continuity could not be proved; it is over.
+    ended: Option<Incarnation>,
+    /// Whether this is a copy of which no life has gone on yet.
+    copied: bool,
     continuity: Continuity,
     /// Whether the database says that it is in use; the first write of this life makes it say so.
     marked: bool,
@@ -46,12 +68,21 @@ pub struct Store {
     _lock: File,
 }
 
-/// Where a chain ends in the database.
-#[derive(Clone, Copy)]
-struct Tip {
+/// Where a chain begins and ends in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    /// Its number.
     id: i64,
-    sequence: u64,
-    hash: EntryHash,
+    /// Nothing up to here is in force.
+    base: u64,
+    /// Hash of the entry there, or zeros.
+    base_hash: EntryHash,
+    /// The last entry; the base when there is none.
+    head: u64,
+    /// Its hash.
+    head_hash: EntryHash,
+    /// Its Lamport number, as far as it is known.
+    lamport: u64,
 }
 
 /// A read-only connection, for one thread at a time; a clone opens its own when it is first used.
@@ -59,7 +90,6 @@ struct Tip {
 pub struct Reader {
     path: PathBuf,
     connection: Mutex<Option<Connection>>,
-    chains: BTreeMap<ChainId, i64>,
 }
 
 /// Looks in the order of their numbers in the database.
@@ -169,7 +199,17 @@ impl Store {
         begin::open(directory, runtime, network, me)
     }
 
-    /// Hands every entry to `each`, chain by chain, each chain in order, and checks hashes on the way.
+    /// What is known besides the entries that are folded: ends of chains, floors, proofs. It reads no chain.
+    ///
+    /// # Errors
+    /// [`StoreFault::Corrupt`] when a proof is not what was stored.
+    pub fn past(&self) -> Result<Past, StoreFault> {
+        self.watch(self.read_past())
+    }
+
+    /// Hands what folds need to `each`, chain by chain, each chain in order, and checks hashes on the way: everything in
+    /// force on the lanes of state and events, and the newest [`limits::MINUTES_READ`](crate::base::limits::MINUTES_READ)
+    /// entries of this node's own minutes.
     ///
     /// # Errors
     /// [`StoreFault::Corrupt`] when an entry is not what was stored; what was handed out before is sound.
@@ -177,17 +217,41 @@ impl Store {
         self.watch(self.read_entries(each))
     }
 
-    /// Stores entries and samples in one transaction, and does nothing when there are none. When it has returned, they
-    /// are on the disk. An entry that is already there is passed over.
+    /// The first of these entries for whose place another one is stored and in force, after the one that is stored.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn differing(&self, entries: &[Entry]) -> Result<Option<(Entry, Entry)>, StoreFault> {
+        self.watch(self.compare(entries))
+    }
+
+    /// Stores what a turn changed and its samples in one transaction, and does nothing when there are none. When it has
+    /// returned, they are on the disk. What is there already, or not in force any more, is passed over.
     ///
     /// # Errors
     /// [`StoreFault`]; nothing was stored. [`StoreFault::Bug`] for an entry that does not continue its chain.
-    pub fn commit(&mut self, append: &[Entry], keep: &[Sample]) -> Result<(), StoreFault> {
+    pub fn commit(&mut self, append: &[Record], keep: &[Sample]) -> Result<(), StoreFault> {
         if append.is_empty() && keep.is_empty() {
             return Ok(());
         }
         let written = self.write(append, keep);
         self.watch(written)
+    }
+
+    /// Says which life this node is in. Only entries of this one prove that it went on; those of earlier ones may have come
+    /// back from others, and not all of them. Until it is told, all own entries do.
+    pub const fn live(&mut self, life: Incarnation) {
+        self.life = Some(life);
+    }
+
+    /// Removes rows of entries that are not in force any more, in one small transaction (10 to 40 ms), so that it can be
+    /// called on the loop's thread. Says whether there may be more.
+    ///
+    /// # Errors
+    /// [`StoreFault`]; what was removed before stays removed.
+    pub fn sweep(&mut self) -> Result<bool, StoreFault> {
+        let swept = self.sweep_chunk();
+        self.watch(swept)
     }
 
     /// Removes samples that are too old or too many, oldest first, and returns how many. It works in small transactions and
@@ -210,12 +274,31 @@ impl Store {
     }
 
     /// Bounds the database file (not its log) to `bytes`. Commits that need more fail with [`StoreFault::Full`] until it is
-    /// raised. It is never bounded below its present size.
+    /// raised. It is never bounded below its present size. A part is kept for commits that drop something,
+    /// so that a full journal can be made smaller.
     ///
     /// # Errors
     /// [`StoreFault`].
     pub fn bound(&mut self, bytes: u64) -> Result<(), StoreFault> {
         self.set_bound(bytes).map_err(|error| self.fault(&error))
+    }
+
+    /// Bytes taken of what [`Store::bound`] allows; what is kept for commits that drop something counts as taken.
+    ///
+    /// # Errors
+    /// [`StoreFault`].
+    pub fn used(&self) -> Result<u64, StoreFault> {
+        self.measure().map_err(|error| self.fault(&error))
+    }
+
+    /// Gives free pages back to the file system, in one bounded step (10 to 40 ms), and returns how many bytes are
+    /// left to give back. What is not in force any more is removed first.
+    ///
+    /// # Errors
+    /// [`StoreFault`]; what was given back stays so.
+    pub fn compact(&mut self) -> Result<u64, StoreFault> {
+        let compacted = self.compact_step();
+        self.watch(compacted)
     }
 
     /// Opens a connection that reads beside this one.

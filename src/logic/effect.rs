@@ -3,19 +3,21 @@
 //! `append` and `keep` are committed in one transaction; only then is `then` performed.
 
 use crate::base::command::{CommandId, Reply};
-use crate::base::entry::{Entry, Stretch};
-use crate::base::id::{LinkId, NodeId};
+use crate::base::entry::{Entry, Record, Stretch};
+use crate::base::id::{ChainId, LinkId, NodeId};
+use crate::base::kv::Values;
 use crate::base::note::Note;
 use crate::base::notice::Errand;
 use crate::base::outcome::Order;
+use crate::base::time::Wall;
 use crate::base::view::Sample;
 use crate::base::wire::Message;
 
 /// What one turn asks.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Entries, own and others', in the order in which they must be stored.
-    pub append: Vec<Entry>,
+    /// What changes in the journal, in this order.
+    pub append: Vec<Record>,
     /// Raw samples of this node.
     pub keep: Vec<Sample>,
     /// What to do once that is committed.
@@ -49,6 +51,19 @@ pub enum Effect {
         /// What to read, in this order.
         stretches: Vec<Stretch>,
     },
+    /// Compare these entries of a peer with those stored for the same places, and answer with `Forked` for
+    /// the first that differs; not at all if none does.
+    Compare(Vec<Entry>),
+    /// Look up where a chain could begin anew: the last entry that was written before a moment of its author's
+    /// wall clock, and not after a place. Answer with `Found`; not at all if none that is in force is so old.
+    Find {
+        /// Which chain.
+        chain: ChainId,
+        /// Written before this.
+        before: Wall,
+        /// The last place that will do.
+        most: u64,
+    },
     /// Say goodbye and close; answer with `LinkDown`.
     Close {
         /// Which link.
@@ -58,10 +73,14 @@ pub enum Effect {
     },
     /// Tell people; answer with `Delivered`.
     Carry(Box<Errand>),
+    /// Show faces the key/value store as it is now, with what has changed.
+    Show(Values),
     /// Answer a face.
     Reply(CommandId, Reply),
     /// Remark.
     Note(Note),
+    /// This daemon must not go on; why, with the remedy. It ends with an exit code that forbids a restart.
+    Stop(String),
 }
 
 impl Effects {

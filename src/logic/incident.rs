@@ -5,10 +5,12 @@
 //! first witness at once, each further one a little later and only if it is still missing. Whether
 //! anybody is told is not known here.
 
+mod number;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::fact::{Closed, Opened};
-use crate::base::id::{EntryHash, IncidentId, NodeId, TargetId};
+use crate::base::fact::{Closed, Counted, Opened};
+use crate::base::id::{EntryHash, Incarnation, IncidentId, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::outcome::Standing;
 use crate::base::time::{Mono, Now, Span, Wall};
@@ -17,6 +19,10 @@ use crate::base::time::{Mono, Now, Span, Wall};
 #[derive(Debug, Default)]
 pub struct Incidents {
     targets: BTreeMap<TargetId, BTreeMap<u32, Incident>>,
+    /// The greatest number that each author remembers: life, place, number.
+    counted: BTreeMap<TargetId, BTreeMap<NodeId, (Incarnation, u64, u32)>>,
+    /// The greatest number that is believed of each target; what lies above is not looked at.
+    believed: BTreeMap<TargetId, u32>,
     wishes: BTreeMap<TargetId, (Act, Mono)>,
     /// When an incident of a target was last closed, and how often that happened in a row.
     closings: BTreeMap<TargetId, (Mono, u32)>,
@@ -74,7 +80,7 @@ impl Incidents {
 
     /// Takes a `Closed` fact. `now` is none while the past is read.
     pub fn closed(&mut self, now: Option<Mono>, entry: EntryHash, said: Said, fact: &Closed) {
-        if let Some(now) = now {
+        if let Some(now) = now.filter(|_| fact.incident.number <= self.last(&fact.incident.target)) {
             let (last, times) = self.closings.entry(fact.incident.target.clone()).or_insert((now, 0));
             *times = if now.since(*last) < limits::REOPEN_MEMORY { times.saturating_add(1) } else { 1 };
             *last = now;
@@ -82,6 +88,45 @@ impl Incidents {
         let incident = self.incident(&fact.incident);
         incident.covered.extend(&fact.covers);
         incident.closed.insert(entry, (said, fact.clone()));
+    }
+
+    /// Takes the greatest number that an author remembers of a target's incidents.
+    pub fn counted(&mut self, author: NodeId, incarnation: Incarnation, sequence: u64, fact: &Counted) {
+        let known = self.counted.entry(fact.target.clone()).or_default().entry(author).or_insert((incarnation, sequence, fact.number));
+        if (known.0, known.1) <= (incarnation, sequence) {
+            *known = (incarnation, sequence, fact.number);
+        }
+        self.believe(&fact.target, 0);
+    }
+
+    /// What an author counted up to a place in one of its lives is not in force any more.
+    pub fn forget(&mut self, author: NodeId, incarnation: Incarnation, upto: u64) {
+        for known in self.counted.values_mut() {
+            if known.get(&author).is_some_and(|(life, sequence, _)| *life == incarnation && *sequence <= upto) {
+                known.remove(&author);
+            }
+        }
+        self.counted.retain(|_, known| !known.is_empty());
+        let targets: Vec<TargetId> = self.believed.keys().cloned().collect();
+        targets.iter().for_each(|target| self.believe(target, 0));
+    }
+
+    /// The greatest number of an incident that each target has had, as far as anybody remembers.
+    pub fn counts(&self) -> impl Iterator<Item = (&TargetId, u32)> {
+        let targets: BTreeSet<&TargetId> = self.targets.keys().chain(self.counted.keys()).collect();
+        targets.into_iter().map(|target| (target, self.last(target)))
+    }
+
+    /// What one author remembers of a target's incidents.
+    #[must_use]
+    pub fn counted_by(&self, target: &TargetId, author: &NodeId) -> u32 {
+        self.counted.get(target).and_then(|known| known.get(author)).map_or(0, |(_, _, number)| *number)
+    }
+
+    /// Whether anything is known of any incident of a target.
+    #[must_use]
+    pub fn has_any(&self, target: &TargetId) -> bool {
+        self.targets.contains_key(target)
     }
 
     /// Compares a target's standing with what is written, and says what this node is to write now.
@@ -134,27 +179,28 @@ impl Incidents {
     /// The open incident of a target.
     #[must_use]
     pub fn open_of(&self, target: &TargetId) -> Option<(IncidentId, &Incident)> {
-        let of_target = self.targets.get(target)?;
-        let (number, incident) = of_target.iter().rev().find(|(_, incident)| incident.is_open())?;
+        let of_target = self.targets.get(target)?.range(..=self.last(target));
+        let (number, incident) = of_target.rev().find(|(_, incident)| incident.is_open())?;
         Some((IncidentId { target: target.clone(), number: *number }, incident))
     }
 
     /// One incident.
     #[must_use]
     pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
-        self.targets.get(&id.target)?.get(&id.number)
+        self.targets.get(&id.target)?.get(&id.number).filter(|_| id.number <= self.last(&id.target))
     }
 
     /// How many incidents of its target came after this one.
     #[must_use]
     pub fn later(&self, id: &IncidentId) -> usize {
-        self.targets.get(&id.target).map_or(0, |numbers| numbers.range(id.number..).skip(1).count())
+        let last = self.last(&id.target).max(id.number);
+        self.targets.get(&id.target).map_or(0, |numbers| numbers.range(id.number..=last).skip(1).count())
     }
 
     /// All incidents.
     pub fn all(&self) -> impl Iterator<Item = (IncidentId, &Incident)> {
         self.targets.iter().flat_map(|(target, numbers)| {
-            numbers.iter().map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
+            numbers.range(..=self.last(target)).map(|(number, incident)| (IncidentId { target: target.clone(), number: *number }, incident))
         })
     }
 
@@ -170,11 +216,28 @@ impl Incidents {
     }
 
     fn next(&self, target: &TargetId) -> IncidentId {
-        let last = self.targets.get(target).and_then(|numbers| numbers.keys().next_back()).copied().unwrap_or(0);
-        IncidentId { target: target.clone(), number: last.saturating_add(1) }
+        IncidentId { target: target.clone(), number: self.last(target).saturating_add(1) }
+    }
+
+    /// The greatest number that is believed.
+    fn last(&self, target: &TargetId) -> u32 {
+        self.believed.get(target).copied().unwrap_or(0)
+    }
+
+    /// Finds again what is believed of a target, of which so much was believed of a part of what is known.
+    fn believe(&mut self, target: &TargetId, before: u32) {
+        let known = |from| self.targets.get(target).into_iter().flat_map(move |numbers| numbers.range(from..)).map(|(number, _)| *number);
+        let counted = self.counted.get(target).into_iter().flat_map(BTreeMap::values).map(|(_, _, number)| *number);
+        let believed = number::believed(before, known, counted);
+        self.believed.insert(target.clone(), believed);
     }
 
     fn incident(&mut self, id: &IncidentId) -> &mut Incident {
+        let is_new = self.targets.get(&id.target).is_none_or(|numbers| !numbers.contains_key(&id.number));
+        self.targets.entry(id.target.clone()).or_default().entry(id.number).or_default();
+        if is_new {
+            self.believe(&id.target, self.last(&id.target));
+        }
         self.targets.entry(id.target.clone()).or_default().entry(id.number).or_default()
     }
 }
@@ -196,6 +259,11 @@ impl Incident {
     #[must_use]
     pub fn openings(&self) -> Vec<EntryHash> {
         self.opened.keys().copied().collect()
+    }
+
+    /// All `Opened` entries, each with its author.
+    pub fn opened_by(&self) -> impl Iterator<Item = (EntryHash, NodeId)> {
+        self.opened.iter().map(|(entry, (said, _))| (*entry, said.author))
     }
 
     /// Whether a channel was to be told when it opened.
@@ -294,6 +362,22 @@ mod tests {
         incidents.closed(None, hash(2), said(2), &close(1, vec![hash(1)]));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), None);
         assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+    }
+
+    #[test]
+    fn numbers_of_forgotten_incidents_are_not_given_again() {
+        let [one, two] = [1, 2].map(|n| NodeId([n; 32]));
+        let life = Incarnation { opened: 1, nonce: [0; 16] };
+        let count = |number| Counted { target: target(), number };
+        let mut incidents = Incidents::default();
+        incidents.counted(one, life, 9, &count(4));
+        incidents.counted(one, life, 3, &count(2));
+        incidents.counted(two, life, 5, &count(3));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(5))));
+        incidents.forget(one, life, 8);
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(5))), "said again since");
+        incidents.forget(one, life, 9);
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(4))));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Everything that can happen to a node. There is no other way in.
 
 use crate::base::command::{Command, CommandId};
-use crate::base::id::{EntryHash, LinkId, NodeId};
+use crate::base::entry::Entry;
+use crate::base::id::{ChainId, EntryHash, LinkId, NodeId};
 use crate::base::notice::Delivery;
 use crate::base::outcome::Outcome;
 use crate::base::wire::Message;
@@ -54,6 +55,10 @@ pub enum Input {
         time: u32,
         /// By how much the peer's wall clock is ahead, in milliseconds.
         offset: i64,
+        /// Bytes sent on it so far.
+        sent: u64,
+        /// Bytes received on it so far.
+        received: u64,
     },
     /// A message came.
     Received {
@@ -81,6 +86,19 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The entry that [`crate::logic::effect::Effect::Find`] asked for.
+    Found {
+        /// Its chain.
+        chain: ChainId,
+        /// Its place.
+        sequence: u64,
+        /// Its hash.
+        hash: EntryHash,
+    },
+    /// Two entries for one place, both signed by its author: a fork.
+    Forked(Box<(Entry, Entry)>),
+    /// How much of [`crate::base::settings::Network::journal_size`] the database takes, in bytes.
+    Used(u64),
     /// The definition or this host's settings changed.
     Reload(Box<Settings>),
 }

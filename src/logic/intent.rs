@@ -12,9 +12,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::base::fact::{Done, Executing, Fact, Grant, Propose, Yield};
-use crate::base::id::{ChainId, Domain, EntryHash, IntentKey, NodeId};
+use crate::base::id::{ChainId, Domain, EntryHash, Incarnation, IntentKey, NodeId};
 use crate::base::limits;
 use crate::base::time::{Mono, Now, Span, Wall};
 
@@ -80,6 +81,12 @@ pub struct Receipt {
     pub message: String,
     /// Order without clocks, for the choice among several.
     pub lamport: u64,
+    /// Where its author wrote it: in which life, and with which number on the events lane.
+    pub place: (Incarnation, u64),
+    /// The ballot for which it was performed.
+    pub ballot: EntryHash,
+    /// The `Opened` entries that it told of.
+    pub covers: Arc<[EntryHash]>,
 }
 
 /// Actions of one domain that are wanted.
@@ -157,6 +164,8 @@ pub struct Source {
     pub lamport: u64,
     /// Its author's wall clock.
     pub wall: Wall,
+    /// In which life of its author, and with which number on the events lane.
+    pub place: (Incarnation, u64),
 }
 
 impl Intents {
@@ -260,14 +269,12 @@ impl Intents {
         keys: Vec<IntentKey>,
         success: bool,
         detail: String,
-        mut refused: Vec<String>,
-        mut covers: Vec<EntryHash>,
+        refused: Vec<String>,
+        covers: Vec<EntryHash>,
     ) -> Option<Done> {
         self.own.retain(|_, own| own.ballot != ballot);
         let known = self.ballots.get(&ballot)?;
         let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
-        refused.truncate(limits::NAMED / 4);
-        covers.truncate(limits::NAMED);
         Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
     }
 
@@ -281,6 +288,34 @@ impl Intents {
     #[must_use]
     pub fn candidate(&self, key: &IntentKey) -> Option<(NodeId, bool)> {
         self.live(key).map(|(_, ballot, candidate, _)| (candidate, ballot.executing().is_some())).max_by_key(|(_, acting)| *acting)
+    }
+
+    /// Whether anything was said of a ballot.
+    #[must_use]
+    pub fn knows(&self, ballot: &EntryHash) -> bool {
+        self.ballots.contains_key(ballot)
+    }
+
+    /// The receipts that stand in one life of an author from a place of its events lane on, as they may be said again
+    /// after that part was cut away: what was done stays done.
+    #[must_use]
+    pub fn undone(&self, author: &NodeId, life: Incarnation, end: u64) -> Vec<Done> {
+        let mut undone: BTreeMap<EntryHash, Done> = BTreeMap::new();
+        let cut = |receipt: &&Receipt| receipt.by == *author && receipt.place.0 == life && end <= receipt.place.1;
+        for (key, receipt) in self.receipts.iter().filter(|(_, receipt)| cut(receipt)) {
+            let Receipt { ballot, detail, message, covers, .. } = receipt;
+            let fresh = || Done {
+                ballot: *ballot,
+                keys: Vec::new(),
+                success: true,
+                detail: detail.clone(),
+                message: message.clone(),
+                refused: Vec::new(),
+                covers: covers.to_vec(),
+            };
+            undone.entry(*ballot).or_insert_with(fresh).keys.push(*key);
+        }
+        undone.into_values().collect()
     }
 
     /// How often an action for a key failed.
@@ -316,6 +351,7 @@ impl Intents {
 
     fn settle(&mut self, now: Mono, source: Source, done: &Done) {
         self.ballots.entry(done.ballot).or_default().done.insert(source.author);
+        let covers: Arc<[EntryHash]> = done.covers.as_slice().into();
         for key in &done.keys {
             if done.success {
                 let receipt = Receipt {
@@ -324,6 +360,9 @@ impl Intents {
                     detail: done.detail.clone(),
                     message: done.message.clone(),
                     lamport: source.lamport,
+                    place: source.place,
+                    ballot: done.ballot,
+                    covers: covers.clone(),
                 };
                 let first = |known: &Receipt| (known.lamport, known.by) <= (receipt.lamport, receipt.by);
                 if !self.receipts.get(key).is_some_and(first) {

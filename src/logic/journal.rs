@@ -1,12 +1,15 @@
 //! The journal's order: which entries follow which, how far each chain is known, and the next of our own.
 //!
-//! Each chain is taken in order and without gaps, so what is known of it is always a prefix. Payloads
-//! are not kept here, only heads; what entries say is folded by the other machines. It does not
-//! decide to whom anything is sent: `mesh` does.
+//! Each chain is taken in order and without gaps, so what is in force of it is always one stretch: the
+//! entries after its base and up to its head. Payloads are not kept here, only where chains begin and
+//! end; what entries say is folded by the other machines. It does not decide to whom anything is sent:
+//! `mesh` does. Nor when a base is raised: `retention` does; how that is taken is in [`base`].
 
-use std::collections::BTreeMap;
+mod base;
 
-use crate::base::entry::{Entry, Header};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::base::entry::{Entry, Header, Past};
 use crate::base::fact::{Fact, Open};
 use crate::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, NodeId};
 use crate::base::key::SecretKey;
@@ -14,22 +17,54 @@ use crate::base::limits;
 use crate::base::time::Now;
 use crate::base::wire::Head;
 
-/// Heads of all chains, and the pen for our own.
+/// Where all chains begin and end, and the pen for our own.
 #[derive(Debug)]
 pub struct Journal {
     network: NetworkId,
     key: SecretKey,
     me: NodeId,
     incarnation: Incarnation,
-    heads: BTreeMap<ChainId, Head>,
+    /// Names of lives that were opened since the journal was last read.
+    opened: BTreeSet<[u8; 16]>,
+    chains: BTreeMap<ChainId, Chain>,
+    /// The lowest incarnation in force of authors that named one.
+    floors: BTreeMap<NodeId, Incarnation>,
+    /// Bytes of state and events that one author may have in force.
+    share: u64,
+    /// Bytes of state and events that each author has in force.
+    weights: BTreeMap<NodeId, u64>,
     lamport: u64,
     entries: u64,
     version: u64,
     pending: BTreeMap<Lane, Vec<Fact>>,
 }
 
+/// What is known of one chain.
+#[derive(Debug)]
+struct Chain {
+    head: Head,
+    /// The highest base that its author declared, and the hash of the entry there; what was only dropped
+    /// here lies above it.
+    declared: (u64, EntryHash),
+    /// The newest entry that says so, if it is held here: whoever needs to hear of it is sent that one.
+    told: Option<(ChainId, u64)>,
+    /// Bytes of each entry in force, of state and events.
+    sizes: VecDeque<u32>,
+}
+
+/// A base that an author declared, and the entry that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Nothing up to here is in force.
+    pub base: u64,
+    /// The chain of the entry that says so.
+    pub chain: ChainId,
+    /// Its place there.
+    pub sequence: u64,
+}
+
 /// What an entry from a peer is to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The next of its chain: accepted.
     Next,
@@ -39,6 +74,8 @@ pub enum Place {
     Gap,
     /// It contradicts what its author signed before: dropped.
     Contradiction,
+    /// Its author has too much in force already, as said here for people: dropped.
+    Excess(&'static str),
 }
 
 impl Journal {
@@ -47,23 +84,54 @@ impl Journal {
     pub fn new(network: NetworkId, key: SecretKey) -> Self {
         let me = key.node();
         let nobody = Incarnation { opened: 0, nonce: [0; 16] };
-        Self { network, key, me, incarnation: nobody, heads: BTreeMap::new(), lamport: 0, entries: 0, version: 0, pending: BTreeMap::new() }
+        Self {
+            network,
+            key,
+            me,
+            incarnation: nobody,
+            opened: BTreeSet::new(),
+            chains: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            share: u64::MAX,
+            weights: BTreeMap::new(),
+            lamport: 0,
+            entries: 0,
+            version: 0,
+            pending: BTreeMap::new(),
+        }
     }
 
-    /// Takes an entry from this node's own store.
-    pub fn restore(&mut self, entry: &Entry) {
-        self.advance(entry);
-        if entry.header.chain.author == self.me {
-            self.incarnation = self.incarnation.max(entry.header.chain.incarnation);
+    /// What one author may have in force of state and events, in bytes. Entries beyond are refused.
+    pub const fn bound(&mut self, share: u64) {
+        self.share = share;
+    }
+
+    /// Takes what this node's own store knows of chains. The entries follow by [`Journal::recall`].
+    pub fn restore(&mut self, past: &Past) {
+        for (head, lamport) in &past.tips {
+            self.chains.insert(head.chain, Chain::at(*head));
+            self.lamport = self.lamport.max(*lamport);
+            if head.chain.author == self.me {
+                self.incarnation = self.incarnation.max(head.chain.incarnation);
+            }
         }
+        self.floors = past.floors.iter().copied().collect();
+        self.entries = past.entries;
+        self.version += 1;
+    }
+
+    /// This journal takes the place of another in the same run: its versions are later ones.
+    pub const fn succeed(&mut self, version: u64) {
+        self.version += version;
     }
 
     /// Opens a new incarnation above every one known, and writes its first entry.
     pub fn open(&mut self, now: Now, nonce: [u8; 16], reason: &str) -> Entry {
-        let previous = self.heads.keys().filter(|chain| chain.author == self.me).map(|chain| chain.incarnation).max();
+        let previous = self.own().map(|head| head.chain.incarnation).max();
         // What was not yet sealed belongs to the old life; the new one restates its state anyhow.
         self.pending.clear();
         self.incarnation = Incarnation { opened: self.lamport.saturating_add(1), nonce };
+        self.opened.insert(nonce);
         let open = Open { previous, reason: reason.into(), software: env!("CARGO_PKG_VERSION").into() };
         self.seal(now, Lane::State, vec![Fact::Open(open)])
     }
@@ -81,7 +149,8 @@ impl Journal {
     /// Whether this node has opened an incarnation of this name.
     #[must_use]
     pub fn has_opened(&self, nonce: &[u8; 16]) -> bool {
-        self.heads.keys().any(|chain| chain.author == self.me && chain.incarnation.nonce == *nonce)
+        // A life that was opened and given up in the same turn has left no chain.
+        self.opened.contains(nonce) || self.own().any(|head| head.chain.incarnation.nonce == *nonce)
     }
 
     /// The present incarnation.
@@ -90,13 +159,25 @@ impl Journal {
         self.incarnation
     }
 
+    /// The greatest Lamport number seen.
+    #[must_use]
+    pub const fn lamport(&self) -> u64 {
+        self.lamport
+    }
+
     /// Grows with every entry; equal versions mean equal heads.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// Entries known.
+    /// The Lamport number of the next entry that is sealed.
+    #[must_use]
+    pub const fn next_lamport(&self) -> u64 {
+        self.lamport.saturating_add(1)
+    }
+
+    /// Entries in force here.
     #[must_use]
     pub const fn entries(&self) -> u64 {
         self.entries
@@ -104,26 +185,44 @@ impl Journal {
 
     /// All heads, in the order of chains.
     pub fn heads(&self) -> impl Iterator<Item = &Head> {
-        self.heads.values()
+        self.chains.values().map(|chain| &chain.head)
+    }
+
+    /// The heads of this node's own chains, those of earlier lives first.
+    pub fn own(&self) -> impl Iterator<Item = &Head> {
+        self.of(self.me).map(|(_, chain)| &chain.head)
     }
 
     /// The head of one chain, if any of it is known.
     #[must_use]
     pub fn get(&self, chain: &ChainId) -> Option<&Head> {
-        self.heads.get(chain)
+        self.chains.get(chain).map(|chain| &chain.head)
     }
 
     /// How far one chain is known; zero when it is not.
     #[must_use]
     pub fn head(&self, chain: &ChainId) -> u64 {
-        self.heads.get(chain).map_or(0, |head| head.sequence)
+        self.chains.get(chain).map_or(0, |chain| chain.head.sequence)
+    }
+
+    /// Whether nothing of a chain up to here is missing: it is known, is not in force any more, or would be refused.
+    #[must_use]
+    pub fn has(&self, chain: &ChainId, sequence: u64) -> bool {
+        let refused = || self.weight(&chain.author) >= self.share || (!self.chains.contains_key(chain) && self.is_full(&chain.author));
+        self.is_sunk(chain) || sequence <= self.head(chain) || (chain.author != self.me && refused())
+    }
+
+    /// Bytes of state and events that an author has in force.
+    #[must_use]
+    pub fn weight(&self, author: &NodeId) -> u64 {
+        self.weights.get(author).copied().unwrap_or(0)
     }
 
     /// A digest of all heads: equal digests mean equal heads.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
-        for head in self.heads.values() {
+        for head in self.heads() {
             hasher.update(&head.chain.author.0);
             hasher.update(&head.chain.incarnation.opened.to_be_bytes());
             hasher.update(&head.chain.incarnation.nonce);
@@ -137,37 +236,66 @@ impl Journal {
     /// Where an entry from a peer belongs; [`Place::Next`] takes it.
     pub fn accept(&mut self, entry: &Entry) -> Place {
         let header = &entry.header;
-        let (known, hash) = self.heads.get(&header.chain).map_or((0, EntryHash([0; 32])), |head| (head.sequence, head.hash));
+        if self.is_sunk(&header.chain) {
+            return Place::Known;
+        }
+        let (known, hash) = self.chains.get(&header.chain).map_or((0, EntryHash([0; 32])), |chain| (chain.head.sequence, chain.head.hash));
         if header.sequence < known {
             Place::Known
         } else if header.sequence == known {
             if entry.hash == hash { Place::Known } else { Place::Contradiction }
         } else if known.saturating_add(1) < header.sequence {
             Place::Gap
-        } else if header.previous == hash {
+        } else if header.previous != hash {
+            Place::Contradiction
+        } else if let Some(excess) = self.excess(entry) {
+            Place::Excess(excess)
+        } else {
             self.advance(entry);
             Place::Next
+        }
+    }
+
+    /// Why an entry of another's would be too much.
+    fn excess(&self, entry: &Entry) -> Option<&'static str> {
+        let ChainId { author, lane, .. } = entry.header.chain;
+        let bytes = entry.bytes().len() as u64;
+        if author == self.me {
+            None
+        } else if !self.chains.contains_key(&entry.header.chain) && self.is_full(&author) {
+            Some("it has too many incarnations and lanes in force; retire it, or wait until it gives up the oldest")
+        } else if weighs(lane) && self.share < self.weight(&author).saturating_add(bytes) {
+            Some("it fills more than its quarter of the journal; look at what it writes, or raise journal.size on all nodes")
         } else {
-            Place::Contradiction
+            None
         }
     }
 
     /// Keeps a fact for the end of the turn, when [`Journal::flush`] seals what has gathered.
     pub fn write(&mut self, fact: Fact) {
-        let lane = fact.lane().unwrap_or(Lane::State);
+        self.write_on(fact.lane().unwrap_or(Lane::State), fact);
+    }
+
+    /// Keeps a fact whose kind may be on several lanes.
+    pub fn write_on(&mut self, lane: Lane, fact: Fact) {
         self.pending.entry(lane).or_default().push(fact);
     }
 
     /// Seals all facts kept in this turn, as few entries as fit.
     pub fn flush(&mut self, now: Now) -> Vec<Entry> {
-        // A quarter of the largest entry: a header, a signature and one more fact always fit.
+        // A quarter of the largest entry; a value of the key/value store may fill one by itself.
         const FULL: usize = limits::ENTRY / 4;
         let mut sealed = Vec::new();
         for (lane, facts) in std::mem::take(&mut self.pending) {
             let mut batch = Vec::new();
             let mut size = 0;
             for fact in facts {
-                size += fact.body().len();
+                let length = fact.body().len() + 6;
+                if !batch.is_empty() && limits::KV_BATCH < size + length {
+                    sealed.push(self.seal(now, lane, std::mem::take(&mut batch)));
+                    size = 0;
+                }
+                size += length;
                 batch.push(fact);
                 if FULL <= size || batch.len() == limits::ENTRY_FACTS {
                     sealed.push(self.seal(now, lane, std::mem::take(&mut batch)));
@@ -184,7 +312,7 @@ impl Journal {
     /// Seals one entry at once: for facts that others will name by the entry's hash.
     pub fn seal(&mut self, now: Now, lane: Lane, facts: Vec<Fact>) -> Entry {
         let chain = ChainId { author: self.me, incarnation: self.incarnation, lane };
-        let (sequence, previous) = self.heads.get(&chain).map_or((0, EntryHash([0; 32])), |head| (head.sequence, head.hash));
+        let (sequence, previous) = self.get(&chain).map_or((0, EntryHash([0; 32])), |head| (head.sequence, head.hash));
         let header = Header {
             network: self.network,
             chain,
@@ -200,86 +328,49 @@ impl Journal {
 
     fn advance(&mut self, entry: &Entry) {
         let header = &entry.header;
-        let head = Head { chain: header.chain, sequence: header.sequence, hash: entry.hash, base: 0 };
-        self.heads.insert(header.chain, head);
+        let chain = self.chains.entry(header.chain).or_insert_with(|| Chain::new(header.chain));
+        (chain.head.sequence, chain.head.hash) = (header.sequence, entry.hash);
+        self.weigh(entry);
         self.lamport = self.lamport.max(header.lamport);
         self.entries += 1;
         self.version += 1;
     }
+
+    /// Adds the bytes of an entry in force to what its author has.
+    fn weigh(&mut self, entry: &Entry) {
+        let header = &entry.header;
+        let Some(chain) =
+            self.chains.get_mut(&header.chain).filter(|chain| weighs(header.chain.lane) && chain.weighs_next(header.sequence))
+        else {
+            return;
+        };
+        let bytes = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
+        chain.sizes.push_back(bytes);
+        *self.weights.entry(header.chain.author).or_default() += u64::from(bytes);
+    }
+
+    /// The chains of one author, in the order of its incarnations.
+    fn of(&self, author: NodeId) -> impl Iterator<Item = (&ChainId, &Chain)> {
+        let nobody = Incarnation { opened: 0, nonce: [0; 16] };
+        let first = ChainId { author, incarnation: nobody, lane: Lane::State };
+        self.chains.range(first..).take_while(move |(chain, _)| chain.author == author)
+    }
+
+    fn is_full(&self, author: &NodeId) -> bool {
+        limits::CHAINS <= self.of(*author).take(limits::CHAINS).count()
+    }
+
+    /// Whether a chain is of an incarnation of which its author said that nothing is in force any more.
+    fn is_sunk(&self, chain: &ChainId) -> bool {
+        self.floors.get(&chain.author).is_some_and(|floor| chain.incarnation < *floor)
+    }
+}
+
+/// Whether the entries of a lane count for what one author may have in force. Roll-ups do not: they go
+/// first when the journal is full.
+const fn weighs(lane: Lane) -> bool {
+    matches!(lane, Lane::State | Lane::Events)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn journal(seed: u8) -> Journal {
-        let mut journal = Journal::new(NetworkId::of("home"), SecretKey::from_bytes(&[seed; 32]));
-        journal.open(Now::default(), [seed; 16], "test");
-        journal
-    }
-
-    fn unknown(n: u8) -> Vec<Fact> {
-        vec![Fact::Unknown { kind: 999, body: vec![n] }]
-    }
-
-    #[test]
-    fn a_chain_is_taken_in_order_and_without_gaps() {
-        let mut author = journal(1);
-        let mut reader = journal(2);
-        let entries: Vec<Entry> = (0..4).map(|n| author.seal(Now::default(), Lane::Events, unknown(n))).collect();
-        assert_eq!(reader.accept(&entries[1]), Place::Gap);
-        assert_eq!(reader.accept(&entries[0]), Place::Next);
-        assert_eq!(reader.accept(&entries[0]), Place::Known);
-        assert_eq!(reader.accept(&entries[2]), Place::Gap);
-        assert_eq!(reader.accept(&entries[1]), Place::Next);
-        assert_eq!(reader.head(&entries[0].header.chain), 2);
-    }
-
-    #[test]
-    fn two_signed_entries_for_one_place_are_a_contradiction() {
-        let mut author = journal(1);
-        let mut reader = journal(2);
-        let mut twin = journal(1);
-        let one = author.seal(Now::default(), Lane::Events, unknown(1));
-        let other = twin.seal(Now::default(), Lane::Events, unknown(2));
-        let after_other = twin.seal(Now::default(), Lane::Events, unknown(3));
-        assert_eq!(reader.accept(&one), Place::Next);
-        assert_eq!(reader.accept(&other), Place::Contradiction);
-        assert_eq!(reader.accept(&after_other), Place::Contradiction);
-    }
-
-    #[test]
-    fn equal_heads_have_equal_digests_and_others_do_not() {
-        let mut author = journal(1);
-        let mut reader = Journal::new(NetworkId::of("home"), SecretKey::from_bytes(&[2; 32]));
-        let mut other = Journal::new(NetworkId::of("home"), SecretKey::from_bytes(&[3; 32]));
-        let entries: Vec<Entry> = (0..3).map(|n| author.seal(Now::default(), Lane::Minutes, unknown(n))).collect();
-        for entry in &entries {
-            reader.accept(entry);
-        }
-        for entry in &entries[..2] {
-            other.accept(entry);
-        }
-        assert_ne!(reader.digest(), other.digest());
-        other.accept(&entries[2]);
-        assert_eq!(reader.digest(), other.digest());
-    }
-
-    #[test]
-    fn a_new_incarnation_lies_above_everything_seen() {
-        let mut journal = journal(1);
-        let first = journal.incarnation();
-        journal.open(Now::default(), [0; 16], "again");
-        assert!(first < journal.incarnation());
-    }
-
-    #[test]
-    fn many_facts_become_as_few_entries_as_fit() {
-        let mut journal = journal(1);
-        (0..100).for_each(|_| journal.write(Fact::Unknown { kind: 999, body: vec![0; 1000] }));
-        let entries = journal.flush(Now::default());
-        assert_eq!(entries.iter().map(|entry| entry.facts.len()).sum::<usize>(), 100);
-        assert!((2..10).contains(&entries.len()), "{}", entries.len());
-        assert!(journal.flush(Now::default()).is_empty());
-    }
-}
+mod tests;

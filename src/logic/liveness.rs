@@ -173,7 +173,7 @@ impl Liveness {
 /// How often a node of a network of `nodes` sends heartbeats.
 #[must_use]
 pub fn heartbeat_every(nodes: usize) -> Span {
-    limits::HEARTBEAT.max(limits::HEARTBEAT_PER_NODE * nodes as u64)
+    (limits::HEARTBEAT_PER_NODE * nodes as u64).clamp(limits::HEARTBEAT, limits::HEARTBEAT_MOST)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a bounded positive number of milliseconds")]
@@ -196,7 +196,15 @@ mod tests {
     }
 
     fn beat(counter: u64) -> Heartbeat {
-        Heartbeat { author: NODE, incarnation: Incarnation { opened: 1, nonce: [0; 16] }, counter, voting: true, isolated: false, said: 7 }
+        Heartbeat {
+            author: NODE,
+            incarnation: Incarnation { opened: 1, nonce: [0; 16] },
+            counter,
+            voting: true,
+            isolated: false,
+            said: 7,
+            wall: 0,
+        }
     }
 
     fn listening() -> Liveness {

@@ -1,217 +1,193 @@
 //! Links and dialling, and who lacks which entries.
 //!
-//! Replication is one mechanism: for each link and chain there is a cursor, how far the peer has or
-//! was sent that chain. When the socket has taken the last batch, the next stretches after the
-//! cursors are read from the store. Live entries are the tail of the same stream, so there is no
-//! queue of payloads. Nothing here looks into an entry, and nothing here judges whether a node lives.
+//! Replication is one mechanism, driven by who receives. For each author a node chooses one link as the source
+//! ([`source`]) and tells the peer so; over all others it only hears heads. For each link there are cursors, how
+//! far the peer has or was sent each chain ([`cursor`]). When the socket has taken the last batch, the next
+//! stretches after the cursors are read from the store. Live entries are the tail of the same stream, so there is no
+//! queue of payloads. If something is missing that others have, and the source does not deliver, another becomes the
+//! source. Whom this node dials is in [`dial`]. Nothing here looks into an entry, and nothing here judges whether a
+//! node lives.
 
-use std::collections::BTreeMap;
+mod cursor;
+mod dial;
+mod figures;
+mod gossip;
+mod link;
+mod source;
+mod supply;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::entry::Stretch;
 use crate::base::id::{ChainId, LinkId, NodeId};
 use crate::base::limits;
 use crate::base::rng::Rng;
 use crate::base::settings::Member;
-use crate::base::time::{Mono, Now, Span, Wall};
-use crate::base::wire::{Head, Heads, Message};
+use crate::base::time::{Mono, Now, Wall};
+use crate::base::wire::{Head, Message, Prefer};
 use crate::logic::effect::{Effect, Effects};
+
+use self::dial::{Around, Dials, Spare};
+pub use self::link::Link;
+use self::source::Sources;
 
 /// All links of this node, and the addresses that it dials.
 #[derive(Debug)]
 pub struct Mesh {
     me: NodeId,
+    rng: Rng,
+    members: BTreeSet<NodeId>,
+    /// Members and those that were: whose entries are replicated.
+    authors: BTreeSet<NodeId>,
     links: BTreeMap<LinkId, Link>,
-    dials: BTreeMap<NodeId, Dial>,
+    /// The link in use to each peer.
+    peers: BTreeMap<NodeId, LinkId>,
+    dials: Dials,
     gone: BTreeMap<NodeId, (Wall, String)>,
+    /// When a peer last had a second link closed in favour of the first.
+    doubled: BTreeMap<NodeId, Mono>,
+    sources: Sources,
+    /// This node's heads as of the last turn: what the cursors of links are compared with.
+    ours: BTreeMap<ChainId, u64>,
+    /// Heads may have changed in other ways than by entries that came or were written.
+    stale: bool,
     level: bool,
     /// Peers believe that more is stored here than is: they must be told.
     overrated: bool,
+    /// Entries that come are taken.
+    taking: bool,
 }
 
-/// One link.
-#[derive(Debug)]
-pub struct Link {
-    /// Who is at the other end.
-    pub peer: NodeId,
-    /// Over which address it came, or where it came from.
-    pub detail: String,
-    /// When it came.
-    pub since: Wall,
-    /// The last round trip in microseconds.
-    pub time: Option<u32>,
-    /// By how much the peer's wall clock is ahead, in milliseconds.
-    pub offset: Option<i64>,
-    dialled: bool,
-    /// How far the peer has, or was sent, each chain. None until it said its heads.
-    cursors: Option<BTreeMap<ChainId, u64>>,
-    /// How far the peer says that it has stored each chain.
-    stored: BTreeMap<ChainId, u64>,
-    streaming: bool,
-    pumped: u64,
-    digest_due: Mono,
-}
-
-#[derive(Debug)]
-struct Dial {
-    addresses: Vec<String>,
-    next: usize,
-    rounds: u32,
-    due: Mono,
-    busy: bool,
-}
-
-/// Sums of heads that the parent passes in, so that this machine need not know the journal.
+/// What this machine must know of the others, so that it need not know them.
 pub struct Known<'a> {
-    /// All heads, in the order of chains.
+    /// All heads that peers are told, in the order of chains.
     pub heads: &'a dyn Fn() -> Vec<Head>,
-    /// Their digest.
-    pub digest: &'a dyn Fn() -> [u8; 32],
-    /// Grows with every entry.
-    pub version: u64,
+    /// One of them.
+    pub head: &'a dyn Fn(&ChainId) -> Option<Head>,
+    /// Whether nothing of a chain up to here is missing: it is known, not in force any more, or would be refused.
+    pub has: &'a dyn Fn(&ChainId, u64) -> bool,
+    /// The base of a chain that its author declared, and where the entry stands that says so.
+    pub declared: &'a dyn Fn(&ChainId) -> Option<(u64, ChainId, u64)>,
+    /// A hash over the entries that stand by themselves.
+    pub proofs: u64,
+    /// Whether the first said that it is linked to the second, as far as that is known and up to date.
+    pub linked: &'a dyn Fn(&NodeId, &NodeId) -> bool,
+    /// How many links to others than this node a node said to have; none if that is not known.
+    pub degree: &'a dyn Fn(&NodeId) -> Option<usize>,
+    /// Whether a node is heard of.
+    pub lives: &'a dyn Fn(&NodeId) -> bool,
+    /// Whether entries that come are taken: not while nothing can be written.
+    pub taking: bool,
 }
 
 impl Mesh {
-    /// A node without links that dials the members with addresses.
+    /// A node without links that dials the members with addresses. What it leaves to chance it draws from `seed`.
     #[must_use]
-    pub fn new(me: NodeId) -> Self {
-        Self { me, links: BTreeMap::new(), dials: BTreeMap::new(), gone: BTreeMap::new(), level: false, overrated: false }
+    pub fn new(me: NodeId, seed: u64) -> Self {
+        Self {
+            me,
+            rng: Rng::new(seed),
+            members: BTreeSet::new(),
+            authors: BTreeSet::new(),
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            dials: Dials::new(me),
+            gone: BTreeMap::new(),
+            doubled: BTreeMap::new(),
+            sources: Sources::default(),
+            ours: BTreeMap::new(),
+            stale: true,
+            level: false,
+            overrated: false,
+            taking: true,
+        }
     }
 
     /// The roster changed: dials whom it names, closes links to whom it does not.
-    pub fn roster(&mut self, now: Now, members: &[Member], rng: &mut Rng, out: &mut Effects) {
-        self.dials.retain(|peer, _| members.iter().any(|member| member.node == *peer));
-        for member in members.iter().filter(|member| member.node != self.me && !member.addresses.is_empty()) {
-            // Both ends may know the other's address. The greater key waits a little, so that usually
-            // one dial is enough.
-            let patience = if self.me < member.node { 0 } else { 400 };
-            let first = now.mono + Span(patience + rng.below(100));
-            let dial = self.dials.entry(member.node).or_insert_with(|| Dial {
-                addresses: Vec::new(),
-                next: 0,
-                rounds: 0,
-                due: first,
-                busy: false,
-            });
-            if dial.addresses != member.addresses {
-                *dial = Dial { addresses: member.addresses.clone(), next: 0, rounds: 0, due: first, busy: false };
-            }
-        }
-        for (link, peer) in self.links.iter().map(|(id, link)| (*id, link.peer)) {
-            if !members.iter().any(|member| member.node == peer) {
-                out.then(Effect::Close { link, reason: "this key is no longer in the roster".into() });
-            }
+    pub fn roster(&mut self, now: Now, members: &[Member], former: &[Member], out: &mut Effects) {
+        self.members = members.iter().map(|member| member.node).collect();
+        self.authors = members.iter().chain(former).map(|member| member.node).collect();
+        self.dials.roster(now.mono, members, &mut self.rng);
+        self.sources.retain(|author| self.authors.contains(author));
+        self.gone.retain(|peer, _| self.members.contains(peer));
+        self.doubled.retain(|peer, _| self.members.contains(peer));
+        self.stale = true;
+        for (link, _) in self.links.iter().filter(|(_, link)| !self.members.contains(&link.peer)) {
+            out.then(Effect::Close { link: *link, reason: "this key is no longer in the roster".into() });
         }
     }
 
     /// A link came. Of two links to one peer the one dialled by the smaller key survives, and of two
-    /// dialled by the same end the newer.
+    /// dialled by the same end the newer; but whoever comes again gets its turn. A node of a large network that has
+    /// many does not accept more from who has others.
+    #[expect(clippy::too_many_arguments, reason = "what the input says, and the world around it")]
     pub fn up(&mut self, now: Now, id: LinkId, peer: NodeId, dialled: Option<String>, remote: String, known: &Known, out: &mut Effects) {
-        if let Some(dial) = self.dials.get_mut(&peer)
-            && dialled.is_some()
-        {
-            dial.busy = false;
-            dial.rounds = 0;
-            dial.next = 0;
-        }
         let ours = dialled.is_some();
-        let preferred = self.me < peer;
-        if let Some((&other, existing)) = self.links.iter().find(|(_, link)| link.peer == peer) {
-            let keep_new = existing.dialled == ours || ours == preferred;
+        if let Some(&other) = self.peers.get(&peer) {
+            let preferred = self.links.get(&other).is_none_or(|link| link.dialled == ours) || ours == (self.me < peer);
+            let keep_new = preferred || self.insists(now.mono, peer);
             let closed = if keep_new { other } else { id };
             out.then(Effect::Close { link: closed, reason: "a second link between the same nodes".into() });
             if !keep_new {
+                self.dials.up(now.mono, &peer, ours);
                 return;
             }
             self.links.remove(&other);
+            self.unsource(now.mono, other);
+        } else if !ours && self.is_full() && (known.lives)(&peer) && (known.degree)(&peer).is_some_and(|degree| 0 < degree) {
+            let reason = format!("this node has {} links; that is enough, and the peer has others", self.links.len());
+            out.then(Effect::Close { link: id, reason });
+            return;
         }
-        let link = Link {
-            peer,
-            detail: dialled.unwrap_or_else(|| format!("from {remote}")),
-            since: now.wall,
-            time: None,
-            offset: None,
-            dialled: ours,
-            cursors: None,
-            stored: BTreeMap::new(),
-            streaming: false,
-            pumped: 0,
-            digest_due: now.mono + limits::DIGEST,
-        };
-        self.links.insert(id, link);
+        self.dials.up(now.mono, &peer, ours);
+        let detail = dialled.unwrap_or_else(|| format!("from {remote}"));
+        self.links.insert(id, Link::new(now, peer, detail, ours));
+        self.peers.insert(peer, id);
         self.gone.remove(&peer);
-        out.then(Effect::Send { link: id, message: Message::Digest((known.digest)()) });
+        self.greet(now.mono, id, known, out);
+        self.adopt(now.mono, peer, id);
+    }
+
+    /// Whether a peer comes again although the same was closed a while ago. Then perhaps another has its key, which
+    /// nobody would ever find out if it were not heard.
+    fn insists(&mut self, now: Mono, peer: NodeId) -> bool {
+        let lately = self.doubled.remove(&peer).is_some_and(|at| now.since(at) <= limits::DOUBLED);
+        if !lately {
+            self.doubled.insert(peer, now);
+        }
+        lately
     }
 
     /// A link went. Returns its peer if it was the link in use, not a closed twin.
-    pub fn down(&mut self, now: Now, id: LinkId, reason: &str, rng: &mut Rng) -> Option<NodeId> {
+    pub fn down(&mut self, now: Now, id: LinkId, reason: &str) -> Option<NodeId> {
         let link = self.links.remove(&id)?;
+        self.peers.remove(&link.peer);
         self.gone.insert(link.peer, (now.wall, reason.into()));
-        if let Some(dial) = self.dials.get_mut(&link.peer) {
-            dial.due = now.mono + Span(rng.below(limits::REDIAL_FIRST.0));
-        }
+        self.dials.down(now.mono, &link.peer, now.mono.since(link.began), &mut self.rng);
+        self.unsource(now.mono, id);
         Some(link.peer)
     }
 
     /// A dial led to no link: the next address, or the next round after a pause.
-    pub fn dial_failed(&mut self, now: Now, peer: &NodeId, rng: &mut Rng) {
-        let Some(dial) = self.dials.get_mut(peer) else { return };
-        dial.busy = false;
-        dial.next += 1;
-        if dial.next < dial.addresses.len() {
-            dial.due = now.mono;
-        } else {
-            dial.next = 0;
-            dial.rounds = (dial.rounds + 1).min(16);
-            dial.due = now.mono + backoff(dial.rounds, rng);
-        }
+    pub fn dial_failed(&mut self, now: Now, peer: &NodeId) {
+        self.dials.failed(now.mono, peer, &mut self.rng);
     }
 
     /// A link measured its round trip.
     pub fn measured(&mut self, id: LinkId, time: u32, offset: i64) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.time = Some(time);
-            link.offset = Some(offset);
+            (link.time, link.offset) = (Some(time), Some(offset));
+            self.dials.measured(&link.peer, time);
         }
-    }
-
-    /// The peer said a digest of its heads: silence if it is ours, else all our heads.
-    pub fn digest(&mut self, id: LinkId, digest: &[u8; 32], known: &Known, out: &mut Effects) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let heads = (known.heads)();
-        if *digest == (known.digest)() {
-            link.learn(&heads, true);
-        } else {
-            say_all(id, &heads, out);
-        }
-    }
-
-    /// The peer said its heads.
-    pub fn heads(&mut self, id: LinkId, heads: &Heads) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.learn(&heads.heads, heads.complete);
-        }
-    }
-
-    /// The peer sent this entry, so it has it.
-    pub fn has(&mut self, id: LinkId, chain: ChainId, sequence: u64) {
-        if let Some(link) = self.links.get_mut(&id) {
-            raise(&mut link.stored, chain, sequence);
-            if let Some(cursors) = &mut link.cursors {
-                raise(cursors, chain, sequence);
-            }
-        }
-    }
-
-    /// Tells a peer that it skipped something.
-    pub fn gap(&mut self, id: LinkId, known: &Known, out: &mut Effects) {
-        say_all(id, &(known.heads)(), out);
     }
 
     /// The socket has taken the last batch.
-    pub fn drained(&mut self, id: LinkId) {
+    pub fn drained(&mut self, now: Now, id: LinkId) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.streaming = false;
-            link.pumped = 0;
+            link.drained(now.mono);
         }
     }
 
@@ -220,74 +196,91 @@ impl Mesh {
         self.overrated = true;
     }
 
-    /// Nothing of the last turn was performed: cursors go back to what peers said that they stored.
+    /// Heads may have changed in other ways than by what [`Mesh::pump`] is told: chains were cut, or are gone.
+    pub const fn reread(&mut self) {
+        self.stale = true;
+    }
+
+    /// Nothing of the last turn was performed: what was asked for in it is asked for again.
     pub fn rewind(&mut self) {
-        for link in self.links.values_mut() {
-            link.streaming = false;
-            link.pumped = 0;
-            if link.cursors.is_some() {
-                link.cursors = Some(link.stored.clone());
+        self.stale = true;
+        self.overrated = true;
+        for (id, link) in &mut self.links {
+            for author in link.rewind() {
+                link.wishes.insert(author, self.sources.link(&author) == Some(*id));
             }
         }
     }
 
-    /// Tells peers what was stored in this turn, and asks for what each lacks to be sent.
+    /// Tells peers what was stored in this turn, and asks for what each lacks to be sent. `changed` are the heads
+    /// that moved since the last call, others' and own.
     pub fn pump(&mut self, now: Now, changed: &[Head], known: &Known, out: &mut Effects) {
-        let mut all = None;
-        if !self.level {
-            let heads: &Vec<Head> = all.get_or_insert_with(|| (known.heads)());
-            let ours: BTreeMap<ChainId, u64> = heads.iter().map(|head| (head.chain, head.sequence)).collect();
-            let has = |(chain, sequence): (&ChainId, &u64)| ours.get(chain).is_some_and(|ours| sequence <= ours);
-            self.level = self.links.values().any(|link| link.cursors.is_some() && link.stored.iter().all(has));
+        self.taking = known.taking;
+        for link in self.links.values_mut() {
+            link.performed();
         }
+        if std::mem::take(&mut self.stale) {
+            self.compare(now.mono, known);
+        }
+        for head in changed {
+            self.advance(now.mono, head, known);
+        }
+        self.supply(now.mono, changed, known);
+        let (ours, mono) = (&self.ours, now.mono);
+        self.links.values_mut().for_each(|link| link.cursors.end_turn(mono, ours));
+        self.check_level(known);
         let overrated = std::mem::take(&mut self.overrated);
         for (id, link) in &mut self.links {
             if overrated {
-                say_all(*id, all.get_or_insert_with(|| (known.heads)()), out);
+                link.say(*id, &(known.heads)(), u64::MAX, true, out);
             }
-            for heads in changed.chunks(limits::HEADS) {
-                let heads = Heads { complete: false, heads: heads.to_vec() };
-                out.then(Effect::Send { link: *id, message: Message::Heads(heads) });
-            }
-            if link.digest_due <= now.mono {
-                link.digest_due = now.mono + limits::DIGEST;
-                out.then(Effect::Send { link: *id, message: Message::Digest((known.digest)()) });
-            }
-            if link.streaming || link.pumped == known.version {
-                continue;
-            }
-            let Some(cursors) = &mut link.cursors else { continue };
-            let stretches = lacking(all.get_or_insert_with(|| (known.heads)()), cursors);
-            if stretches.is_empty() {
-                link.pumped = known.version;
-            } else {
-                for stretch in &stretches {
-                    cursors.insert(stretch.chain, stretch.last);
-                }
-                link.streaming = true;
+            link.flush(now.mono, *id, &mut self.rng, known, out);
+            if let Some(stretches) = link.next_batch(now.mono, known) {
                 out.then(Effect::Stream { link: *id, stretches });
             }
         }
     }
 
-    /// Dials whoever is due.
-    pub fn dial(&mut self, now: Now, out: &mut Effects) {
-        for (peer, dial) in &mut self.dials {
-            if dial.due <= now.mono && !self.links.values().any(|link| link.peer == *peer) {
-                // A dial whose answer got lost is tried again once it must have ended.
-                dial.due = now.mono + limits::HANDSHAKE_TIME * 3;
-                dial.busy = true;
-                out.then(Effect::Dial { peer: *peer, address: dial.addresses[dial.next].clone() });
-            }
+    /// Dials whoever is due, and in a large network now and then exchanges a link.
+    pub fn dial(&mut self, now: Now, known: &Known, out: &mut Effects) {
+        let around = Around { lives: known.lives, links: self.links.len() };
+        self.dials.dial(now.mono, &around, &mut self.rng, out);
+        let needed = |peer: &NodeId| (known.degree)(peer).is_none_or(|degree| degree < 4);
+        let spare = |link: &Link| Spare { peer: link.peer, time: link.time, ours: link.dialled && !needed(&link.peer) };
+        let spare = || -> Vec<Spare> { self.links.values().map(spare).collect() };
+        if let Some(peer) = self.dials.explore(now.mono, &around, &spare, &mut self.rng, out)
+            && let Some(link) = self.peers.get(&peer)
+        {
+            out.then(Effect::Close { link: *link, reason: "this node has enough links".into() });
         }
     }
 
     /// When something is due next.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let linked = |peer: &NodeId| self.links.values().any(|link| link.peer == *peer);
-        let dials = self.dials.iter().filter(|(peer, _)| !linked(peer)).map(|(_, dial)| dial.due);
-        dials.chain(self.links.values().map(|link| link.digest_due)).min()
+        let alarm = self.sources.deadline().filter(|_| self.taking);
+        let links = self.links.values().map(Link::deadline).min();
+        [alarm, links, self.dials.deadline()].into_iter().flatten().min()
+    }
+
+    /// A peer knows other entries of a chain: it is shown these of ours when the socket can take them.
+    pub fn show(&mut self, id: LinkId, stretches: Vec<Stretch>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.shows.extend(stretches);
+        }
+    }
+
+    /// Over how many links the peer has said all its heads.
+    #[must_use]
+    pub fn told(&self) -> usize {
+        self.links.values().filter(|link| link.cursors.knows_all()).count()
+    }
+
+    /// Whether some peer says that it has more of an author's chains than is known here.
+    #[must_use]
+    pub fn is_behind(&self, author: &NodeId, known: &Known) -> bool {
+        let more = |(chain, claimed): (&ChainId, &u64)| chain.author == *author && !(known.has)(chain, *claimed);
+        self.links.values().any(|link| link.cursors.ahead().iter().any(more))
     }
 
     /// The links, by name.
@@ -304,7 +297,13 @@ impl Mesh {
     /// The link to a peer.
     #[must_use]
     pub fn link_to(&self, peer: &NodeId) -> Option<&Link> {
-        self.links.values().find(|link| link.peer == *peer)
+        self.peers.get(peer).and_then(|id| self.links.get(id))
+    }
+
+    /// The link over which an author's entries are to come, if one was chosen.
+    #[must_use]
+    pub fn source_of(&self, author: &NodeId) -> Option<LinkId> {
+        self.sources.link(author)
     }
 
     /// Whether this node has had everything that some peer has, at some moment since it started.
@@ -322,164 +321,24 @@ impl Mesh {
     /// Whether a peer has said that it stored this entry.
     #[must_use]
     pub fn is_held(&self, chain: &ChainId, sequence: u64) -> bool {
-        self.links.values().any(|link| link.stored.get(chain).is_some_and(|stored| sequence <= *stored))
+        let ours = self.ours.get(chain).copied().unwrap_or(0);
+        self.links.values().any(|link| sequence <= link.cursors.stored(chain, ours))
+    }
+
+    fn is_full(&self) -> bool {
+        self.dials.is_large() && self.dials.wanted() * 2 <= self.links.len()
+    }
+
+    fn check_level(&mut self, known: &Known) {
+        let missing = |chain: &ChainId, sequence: u64| !(known.has)(chain, sequence);
+        let level = |link: &mut Link| link.cursors.knows_all() && link.cursors.is_exhausted(missing);
+        self.level = self.level || self.links.values_mut().any(level);
     }
 }
 
-impl Link {
-    fn learn(&mut self, heads: &[Head], complete: bool) {
-        if complete {
-            self.stored.clear();
-            self.cursors = Some(BTreeMap::new());
-            self.pumped = 0;
-        }
-        for head in heads {
-            raise(&mut self.stored, head.chain, head.sequence);
-            if let Some(cursors) = &mut self.cursors {
-                raise(cursors, head.chain, head.sequence);
-            }
-        }
-    }
-}
-
-/// Says all heads, in as many messages as they need.
-fn say_all(link: LinkId, heads: &[Head], out: &mut Effects) {
-    let (first, rest) = heads.split_at(heads.len().min(limits::HEADS));
-    out.then(Effect::Send { link, message: Message::Heads(Heads { complete: true, heads: first.to_vec() }) });
-    for heads in rest.chunks(limits::HEADS) {
-        out.then(Effect::Send { link, message: Message::Heads(Heads { complete: false, heads: heads.to_vec() }) });
-    }
-}
-
-/// What a peer with these cursors lacks: state before events before measurements, one frame's worth.
-fn lacking(heads: &[Head], cursors: &BTreeMap<ChainId, u64>) -> Vec<Stretch> {
-    let mut order: Vec<&Head> = heads.iter().filter(|head| cursors.get(&head.chain).copied().unwrap_or(0) < head.sequence).collect();
-    order.sort_by_key(|head| head.chain.lane);
-    let mut room = limits::FRAME_ENTRIES as u64;
-    let mut stretches = Vec::new();
-    for head in order {
-        if room == 0 {
-            break;
-        }
-        let first = cursors.get(&head.chain).copied().unwrap_or(0) + 1;
-        let last = head.sequence.min(first + room - 1);
-        room -= last - first + 1;
-        stretches.push(Stretch { chain: head.chain, first, last });
-    }
-    stretches
-}
-
-fn raise(map: &mut BTreeMap<ChainId, u64>, chain: ChainId, sequence: u64) {
-    let known = map.entry(chain).or_default();
-    *known = sequence.max(*known);
-}
-
-/// Doubling, with jitter over the upper half, so that nodes do not dial in step.
-fn backoff(rounds: u32, rng: &mut Rng) -> Span {
-    let full = (limits::REDIAL_FIRST.0 << rounds.min(16)).min(limits::REDIAL_MOST.0);
-    Span(full / 2 + rng.below(full / 2 + 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::id::{EntryHash, Incarnation, Lane};
-
-    fn chain(author: u8, lane: Lane) -> ChainId {
-        ChainId { author: NodeId([author; 32]), incarnation: Incarnation { opened: 1, nonce: [0; 16] }, lane }
-    }
-
-    fn head(author: u8, lane: Lane, sequence: u64) -> Head {
-        Head { chain: chain(author, lane), sequence, hash: EntryHash([0; 32]), base: 0 }
-    }
-
-    fn with<R>(heads: Vec<Head>, version: u64, f: impl FnOnce(&Known) -> R) -> R {
-        f(&Known { heads: &|| heads.clone(), digest: &|| [u8::try_from(version).unwrap(); 32], version })
-    }
-
-    fn streams(out: &Effects) -> Vec<(u64, u64, u64)> {
-        let stretches = out.then.iter().filter_map(|effect| match effect {
-            Effect::Stream { link, stretches } => Some(stretches.iter().map(|s| (link.0, s.first, s.last)).collect::<Vec<_>>()),
-            _ => None,
-        });
-        stretches.flatten().collect()
-    }
-
-    #[test]
-    fn a_peer_gets_exactly_what_it_lacks_state_first_one_batch_at_a_time() {
-        let mut mesh = Mesh::new(NodeId([1; 32]));
-        let mut out = Effects::default();
-        let heads = vec![head(1, Lane::Events, 5), head(1, Lane::State, 400)];
-        with(heads, 1, |known| {
-            mesh.up(Now::default(), LinkId(7), NodeId([2; 32]), None, "remote".into(), known, &mut out);
-            mesh.pump(Now::default(), &[], known, &mut out);
-            assert_eq!(streams(&out), [], "nothing before the peer said its heads");
-            mesh.heads(LinkId(7), &Heads { complete: true, heads: vec![head(1, Lane::State, 100)] });
-            mesh.pump(Now::default(), &[], known, &mut out);
-            assert_eq!(streams(&out), [(7, 101, 356)]);
-            mesh.pump(Now::default(), &[], known, &mut out);
-            assert_eq!(streams(&out).len(), 1, "one batch at a time");
-            out.clear();
-            mesh.drained(LinkId(7));
-            mesh.pump(Now::default(), &[], known, &mut out);
-            assert_eq!(streams(&out), [(7, 357, 400), (7, 1, 5)]);
-            mesh.drained(LinkId(7));
-            out.clear();
-            mesh.pump(Now::default(), &[], known, &mut out);
-            assert_eq!(streams(&out), []);
-        });
-    }
-
-    #[test]
-    fn both_ends_keep_the_same_one_of_two_links() {
-        for (me, peer) in [(1, 2), (2, 1)] {
-            for newer_is_ours in [true, false] {
-                let mut mesh = Mesh::new(NodeId([me; 32]));
-                let mut out = Effects::default();
-                let address = |ours: bool| ours.then(|| "address".to_owned());
-                with(vec![], 0, |known| {
-                    mesh.up(Now::default(), LinkId(1), NodeId([peer; 32]), address(!newer_is_ours), String::new(), known, &mut out);
-                    mesh.up(Now::default(), LinkId(2), NodeId([peer; 32]), address(newer_is_ours), String::new(), known, &mut out);
-                });
-                let kept: Vec<bool> = mesh.links.values().map(|link| link.dialled).collect();
-                assert_eq!(kept, [me < peer], "the link that node 1 dialled");
-            }
-        }
-    }
-
-    #[test]
-    fn every_address_is_tried_before_a_pause_that_grows() {
-        let mut mesh = Mesh::new(NodeId([1; 32]));
-        let mut rng = Rng::new(1);
-        let member = Member {
-            node: NodeId([2; 32]),
-            name: "b".into(),
-            role: crate::base::settings::Role::Member,
-            addresses: vec!["one:1".into(), "two:2".into()],
-            expected: crate::base::target::Expected::Always,
-        };
-        let mut out = Effects::default();
-        mesh.roster(Now::default(), &[member], &mut rng, &mut out);
-        let mut at = Mono(0);
-        let mut pauses = Vec::new();
-        for _ in 0..40 {
-            let due = mesh.deadline().unwrap().max(at);
-            pauses.push(due.since(at).0);
-            at = due;
-            let now = Now { mono: at, wall: Wall(0) };
-            mesh.dial(now, &mut out);
-            mesh.dial_failed(now, &NodeId([2; 32]), &mut rng);
-        }
-        let addresses: Vec<String> = out
-            .then
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Dial { address, .. } => Some(address.clone()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(addresses[..4], ["one:1", "two:2", "one:1", "two:2"]);
-        assert!(pauses.iter().all(|pause| *pause <= limits::REDIAL_MOST.0));
-        assert!(limits::REDIAL_MOST.0 / 2 <= *pauses.iter().max().unwrap());
+/// What a node wants to be sent over a link, in as many messages as that needs.
+fn prefer(link: LinkId, push: bool, authors: Vec<NodeId>, out: &mut Effects) {
+    for authors in authors.chunks(limits::NODES) {
+        out.then(Effect::Send { link, message: Message::Prefer(Prefer { push, authors: authors.to_vec() }) });
     }
 }

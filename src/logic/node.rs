@@ -6,41 +6,56 @@
 //! anew from the store at any time: after a failed commit nothing of that turn has happened.
 
 mod decide;
+mod life;
 mod picture;
+mod prove;
+mod prune;
+mod reach;
 mod recall;
 mod receive;
 mod say;
+mod seek;
+mod tend;
+mod values;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::base::entry::Entry;
+use crate::base::command::CommandId;
+use crate::base::entry::{Entry, Past};
 use crate::base::fact::Fact;
-use crate::base::id::{ChainId, EntryHash, Incarnation, IntentKey, Lane, NodeId, TargetId};
+use crate::base::id::{ChainId, EntryHash, Incarnation, IntentKey, LinkId, NodeId, TargetId};
 use crate::base::key::SecretKey;
-use crate::base::note::Note;
+use crate::base::kv::Write;
 use crate::base::notice::Delivery;
 use crate::base::outcome::Verdict;
 use crate::base::rng::Rng;
-use crate::base::settings::Network;
+use crate::base::settings::{Member, Network};
 use crate::base::target::{Expected, Target, Watchers};
 use crate::base::time::{Mono, Now, Span, Wall};
 use crate::base::view::{Presence, TargetView, View};
-use crate::base::wire::{Head, Heartbeat, Hello, Message, Signed, VERSION};
-use crate::logic::effect::{Effect, Effects};
+use crate::base::wire::{Head, Heartbeat, Hello, Signed, VERSION};
+use crate::logic::effect::Effects;
+use crate::logic::fork::Search;
 use crate::logic::incident::Incidents;
 use crate::logic::input::Input;
 use crate::logic::intent::Intents;
 use crate::logic::journal::Journal;
-use crate::logic::liveness::{self, Liveness};
-use crate::logic::mesh::{Known, Mesh};
+use crate::logic::kv::Parts;
+use crate::logic::liveness::Liveness;
+use crate::logic::mesh::Mesh;
+use crate::logic::node::life::Waiting;
+use crate::logic::node::prove::Undone;
+use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
+use crate::logic::proof::Proofs;
 use crate::logic::report::Reports;
 use crate::logic::request::Requests;
 use crate::logic::rollup::Rollups;
 use crate::logic::schedule::Schedule;
 use crate::logic::standing::{Standings, Tally};
+use crate::logic::twin::Twins;
 use crate::logic::verdict::Verdicts;
 
 /// What a node needs to know of itself and its network. Complete; replaced whole on reload.
@@ -90,6 +105,8 @@ pub struct Node {
     reports: Reports,
     incidents: Incidents,
     intents: Intents,
+    proofs: Proofs,
+    parts: Parts,
     // What this run knows for itself.
     mesh: Mesh,
     liveness: Liveness,
@@ -97,7 +114,14 @@ pub struct Node {
     verdicts: Verdicts,
     notices: Notices,
     requests: Requests,
+    /// What faces asked to be written in this turn.
+    writes: Vec<(CommandId, Vec<Write>)>,
     rollups: Rollups,
+    upkeep: Upkeep,
+    search: Search,
+    twins: Twins,
+    /// The roster of the settings, those included whose membership has ended since.
+    enrolled: Vec<Member>,
     targets: BTreeMap<TargetId, Target>,
     /// Targets in the order in which they are shown.
     order: Vec<TargetId>,
@@ -123,13 +147,31 @@ pub struct Node {
     beats: u64,
     /// The last heartbeat of each node.
     heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
-    /// A life above this one was seen: another must be opened.
-    outlived: bool,
+    /// The names of the lives that this run has lived.
+    names: BTreeSet<[u8; 16]>,
+    /// Since when a life above this one is known: another must be opened.
+    outlived: Option<Mono>,
+    /// Why this life cannot be gone on with.
+    forked: Option<String>,
     /// The name of a new life and why it begins, until its first entry is committed.
     opening: Option<([u8; 16], String)>,
+    /// Before the first entry of this run: what was lost may come back.
+    waiting: Option<Waiting>,
+    /// Why this node is no member any more.
+    expelled: Option<String>,
+    /// Something was proved whose consequences are not drawn yet.
+    proved: bool,
+    /// Chains that were cut in this turn: nothing of them is known until all is folded again.
+    cut: BTreeSet<ChainId>,
+    /// Own state that was cut away, and receipts: to be written again.
+    resaid: Vec<Fact>,
+    /// See `resaid`.
+    undone: Vec<Undone>,
+    /// When each link was last sent all proofs.
+    told: BTreeMap<LinkId, Mono>,
     /// The last turn has ended, and whether it was committed is not known yet.
     ended: bool,
-    /// Heads that moved in this turn because of entries from peers.
+    /// Heads that moved in this turn, others' and own.
     moved: BTreeMap<ChainId, Head>,
     /// Own state that may differ from what the journal says of it.
     unsaid: Unsaid,
@@ -149,6 +191,8 @@ struct Sent {
     keys: Vec<IntentKey>,
     /// The `Opened` entries that it tells of.
     covers: Vec<EntryHash>,
+    /// The Message-ID used.
+    message: String,
     /// It was asked for in the last turn, which may still be undone.
     fresh: bool,
     /// What became of it.
@@ -184,11 +228,16 @@ impl Unsaid {
     }
 }
 
+/// What makes the chance of the mesh another than that of the node.
+const MESH: u64 = 0xA076_1D64_78BD_642F;
+
 impl Node {
-    /// A node that begins, with every entry of its store, each chain in order.
+    /// A node that begins, with what its store knows and the entries of its state and events lanes, each
+    /// chain in order.
     pub fn restore(
         settings: Settings,
         seed: u64,
+        past: &Past,
         entries: impl Iterator<Item = Entry>,
         beginning: Beginning,
         now: Now,
@@ -196,21 +245,29 @@ impl Node {
     ) -> Self {
         let me = settings.key.node();
         let lease = settings.network.lease;
+        let mut rng = Rng::new(seed);
         let mut node = Self {
             me,
-            rng: Rng::new(seed),
+            parts: Parts::new(rng.next()),
+            rng,
             journal: Journal::new(settings.network.network, settings.key.clone()),
             standings: Standings::default(),
             reports: Reports::default(),
             incidents: Incidents::default(),
             intents: Intents::new(me, lease),
-            mesh: Mesh::new(me),
+            proofs: Proofs::default(),
+            mesh: Mesh::new(me, seed ^ MESH),
             liveness: Liveness::new(now),
             schedule: Schedule::default(),
             verdicts: Verdicts::default(),
             notices: Notices::default(),
             requests: Requests::new(now.mono),
+            writes: Vec::new(),
             rollups: Rollups::default(),
+            upkeep: Upkeep::new(now.mono),
+            search: Search::default(),
+            twins: Twins::default(),
+            enrolled: settings.network.roster.clone(),
             targets: BTreeMap::new(),
             order: Vec::new(),
             errands: BTreeMap::new(),
@@ -227,8 +284,17 @@ impl Node {
             beat_due: now.mono,
             beats: 0,
             heartbeats: BTreeMap::new(),
-            outlived: false,
+            names: BTreeSet::new(),
+            outlived: None,
+            forked: None,
             opening: None,
+            waiting: None,
+            expelled: None,
+            proved: true,
+            cut: BTreeSet::new(),
+            resaid: Vec::new(),
+            undone: Vec::new(),
+            told: BTreeMap::new(),
             ended: false,
             moved: BTreeMap::new(),
             unsaid: Unsaid::Everything,
@@ -239,9 +305,12 @@ impl Node {
             changed: true,
             settings,
         };
+        node.proofs.enrol(&node.enrolled);
+        node.proofs.restore(&past.proofs, &past.floors);
         node.enrol(now, out);
-        node.recall(now, entries);
+        node.recall(now, past, entries);
         node.begin(now, beginning, out);
+        node.parts.begin(&node.settings.name, &node.settings.network.roster);
         node.ended = true;
         node
     }
@@ -256,14 +325,23 @@ impl Node {
             Input::Probed { id, outcome } => self.probed(now, id, outcome, out),
             Input::LinkUp { link, peer, dialled, remote } => self.link_up(now, link, peer, dialled, remote, out),
             Input::LinkDown { link, reason } => self.link_down(now, link, &reason, out),
-            Input::DialFailed { peer, address: _, reason: _ } => self.mesh.dial_failed(now, &peer, &mut self.rng),
-            Input::Measured { link, time, offset } => self.mesh.measured(link, time, offset),
+            Input::DialFailed { peer, address: _, reason: _ } => self.mesh.dial_failed(now, &peer),
+            Input::Measured { link, time, offset, sent, received } => {
+                self.mesh.measured(link, time, offset);
+                self.mesh.counted(link, sent, received);
+            }
             Input::Received { link, message } => self.received(now, link, message, out),
-            Input::Drained { link } => self.mesh.drained(link),
+            Input::Drained { link } => self.mesh.drained(now, link),
             Input::Delivered { ballot, delivery } => self.delivered(ballot, delivery),
             Input::Command { id, command } => self.command(now, id, command, out),
+            Input::Used(bytes) => self.upkeep.used = bytes,
+            Input::Found { chain, sequence, hash } => self.upkeep.found.push((chain, sequence, hash)),
+            Input::Forked(pair) => self.prove(now, &[pair.0, pair.1], None, out),
             Input::Reload(settings) => {
                 self.settings = *settings;
+                self.enrolled.clone_from(&self.settings.network.roster);
+                self.proofs.enrol(&self.enrolled);
+                self.proved = true;
                 self.enrol(now, out);
                 self.unsaid = Unsaid::Everything;
             }
@@ -279,28 +357,52 @@ impl Node {
             self.mesh.deadline(),
             self.liveness.deadline(),
             self.schedule.deadline(),
-            self.incidents.deadline(),
+            // What may not be written yet is considered when it may.
+            self.incidents.deadline().filter(|_| self.unable().is_none()),
             self.requests.deadline(),
+            self.upkeep.refold.filter(|_| self.fault.is_none()),
+            self.life_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
     /// The commit failed, or the roster changed: everything that the journal says is read again, and
     /// nothing of the last turn has happened. With a fault, this node writes nothing and does not vote.
-    pub fn refold(&mut self, now: Now, entries: impl Iterator<Item = Entry>, fault: Option<String>) {
+    pub fn refold(&mut self, now: Now, past: &Past, entries: impl Iterator<Item = Entry>, fault: Option<String>) {
         self.fault = fault;
         if std::mem::take(&mut self.ended) {
             // Nothing of the last turn was performed, and its receipts are not written.
             self.errands.retain(|_, sent| !sent.fresh);
             self.errands.values_mut().for_each(|sent| sent.noted = false);
+            self.parts.undone();
+            self.rollups.undo();
+            self.mesh.rewind();
         }
-        self.recall(now, entries);
+        self.recall(now, past, entries);
         if let Some((nonce, _)) = self.opening.as_ref().filter(|(nonce, _)| !self.journal.has_opened(nonce)) {
             self.journal.assume(*nonce);
         }
-        self.mesh.rewind();
+        self.mesh.reread();
+        self.refolded();
         self.moved.clear();
         self.unsaid = Unsaid::Everything;
+        self.changed = true;
+    }
+
+    /// Whether [`Node::reread`] should follow the turn that was just committed: some of what is folded here
+    /// is not in force any more.
+    #[must_use]
+    pub fn wants_refold(&self, now: Now) -> bool {
+        self.fault.is_none() && self.upkeep.refold.is_some_and(|due| due <= now.mono)
+    }
+
+    /// Everything that the journal says is read again, after a turn that was committed.
+    pub fn reread(&mut self, now: Now, past: &Past, entries: impl Iterator<Item = Entry>) {
+        if std::mem::take(&mut self.ended) {
+            self.performed();
+        }
+        self.recall(now, past, entries);
+        self.refolded();
         self.changed = true;
     }
 
@@ -353,6 +455,7 @@ impl Node {
 
     /// Takes the roster and the targets from the settings.
     fn enrol(&mut self, now: Now, out: &mut Effects) {
+        self.muster();
         let network = &self.settings.network;
         let node_targets = network.roster.iter().filter(|_| 1 < network.roster.len()).map(|member| self.node_target(member));
         let targets: Vec<Target> = network.targets.iter().cloned().chain(node_targets).collect();
@@ -365,129 +468,55 @@ impl Node {
         self.dirty = self.order.iter().cloned().collect();
         let roster = network.roster.clone();
         self.liveness.roster(now, roster.iter().map(|member| member.node).filter(|node| *node != self.me));
-        self.mesh.roster(now, &roster, &mut self.rng, out);
+        let former = self.settings.network.former.clone();
+        self.mesh.roster(now, &roster, &former, out);
+        self.parts.renamed();
         self.rewatch(now);
         self.changed = true;
-    }
-
-    fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {
-        if let Beginning::Anew { nonce, reason, first } = beginning {
-            if !first {
-                self.mute_until = now.mono + self.lease_and_margin();
-            }
-            self.opening = Some((nonce, reason));
-            self.open_life(now, out);
-        }
-    }
-
-    /// Writes the first entry of a new life, unless that is done. It may have been undone with its turn,
-    /// and then nothing else may be written before: the old life's chains are no longer this node's to go on with.
-    fn open_life(&mut self, now: Now, out: &mut Effects) {
-        let Some((nonce, reason)) = self.opening.clone().filter(|(nonce, _)| !self.journal.has_opened(nonce)) else { return };
-        let entry = self.journal.open(now, nonce, &reason);
-        self.take_own(now, entry, out);
-        out.note(Note::Incarnated { reason });
     }
 
     /// The last turn was committed and performed.
     fn performed(&mut self) {
         self.errands.retain(|_, sent| !sent.noted);
         self.errands.values_mut().for_each(|sent| sent.fresh = false);
+        self.parts.performed();
         self.opening.take_if(|(nonce, _)| self.journal.has_opened(nonce));
-    }
-
-    /// An incarnation of this node above the present one exists: a restored backup, or a lost life.
-    fn reopen(&mut self, now: Now, out: &mut Effects) {
-        self.outlived = false;
-        self.mute_until = now.mono + self.lease_and_margin();
-        let reason = "a later incarnation of this node is known to its peers".to_owned();
-        let entry = self.journal.open(now, self.rng.bytes16(), &reason);
-        self.take_own(now, entry, out);
-        self.unsaid = Unsaid::Everything;
-        out.note(Note::Incarnated { reason });
-    }
-
-    fn lease_and_margin(&self) -> Span {
-        let lease = self.settings.network.lease;
-        lease + lease / 50 + Span::secs(1)
+        self.rollups.wrote();
     }
 
     /// Ends a turn: judges, writes, decides, asks.
     fn settle(&mut self, now: Now, out: &mut Effects) {
+        self.draw_consequences(now, out);
         self.judge_lives(now, out);
         self.judge_isolation(out);
         self.announced = self.has_announced(now);
+        self.rollups.turn(now.wall);
         let level = self.mesh.is_level();
-        if self.fault.is_none() {
-            self.open_life(now, out);
-            if self.outlived {
-                self.reopen(now, out);
-            }
+        let writes = self.live(now, out);
+        if writes {
+            self.say_again(now, out);
             self.note_deliveries(now, out);
             self.say(now);
-            for rollup in self.rollups.turn(now.wall) {
-                self.journal.write(Fact::Rollup(rollup));
-            }
+            self.say_rollups(now);
             self.flush(now, out);
             self.consider(now, out);
             self.flush(now, out);
             self.vote(now, out);
+            self.tend(now, out);
         }
-        let waiting = self.fault.is_none() && (self.intents.is_busy() || !self.wanted.is_empty());
+        self.write_values(now, writes, out);
+        let waiting = writes && (self.intents.is_busy() || !self.wanted.is_empty());
         self.nudge = waiting.then(|| now.mono + Span(500));
         self.look(now, out);
         self.beat(now, out);
         self.answer_commands(now, out);
-        self.mesh.dial(now, out);
+        self.with_mesh(|mesh, known| mesh.dial(now, known, out));
         let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
         self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));
         if level != self.mesh.is_level() {
             self.dirty = self.order.iter().cloned().collect();
         }
         self.ended = true;
-    }
-
-    fn beat(&mut self, now: Now, out: &mut Effects) {
-        let votes = self.votes(now);
-        if votes != self.voting_since.is_some() {
-            self.voting_since = votes.then_some(now.mono);
-            self.beat_due = now.mono;
-        }
-        if self.beat_due <= now.mono {
-            self.beat_due = now.mono + liveness::heartbeat_every(self.settings.network.roster.len());
-            let message = self.heartbeat(now);
-            for (link, _) in self.mesh.links() {
-                out.then(Effect::Send { link: *link, message: message.clone() });
-            }
-        }
-    }
-
-    fn heartbeat(&mut self, now: Now) -> Message {
-        // A daemon that continues its life after a restart must not count again what it counted before,
-        // or it is not heard until it has caught up. Its forward-only clock went on meanwhile.
-        self.beats = (self.beats + 1).max(now.mono.0);
-        let state = ChainId { author: self.me, incarnation: self.journal.incarnation(), lane: Lane::State };
-        let heartbeat = Heartbeat {
-            author: self.me,
-            incarnation: self.journal.incarnation(),
-            counter: self.beats,
-            voting: self.votes(now),
-            isolated: self.isolated,
-            said: if self.fault.is_none() { self.journal.head(&state) } else { Heartbeat::MUTE },
-        };
-        Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
-    }
-
-    /// Whether this node may grant and propose now.
-    fn votes(&self, now: Now) -> bool {
-        let role = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
-        role && self.fault.is_none() && self.mute_until <= now.mono
-    }
-
-    /// Whether everybody who can hear this node has had time to hear that it votes: three heartbeats.
-    fn has_announced(&self, now: Now) -> bool {
-        let time = liveness::heartbeat_every(self.settings.network.roster.len()) * 3;
-        self.settings.network.roster.len() == 1 || self.voting_since.is_some_and(|since| time <= now.mono.since(since))
     }
 
     /// Members that may vote, and whether each may be away.
@@ -509,15 +538,6 @@ impl Node {
 
     fn dead(&self) -> BTreeSet<NodeId> {
         self.liveness.all().filter(|(_, life)| life.presence == Presence::Dead).map(|(node, _)| *node).collect()
-    }
-
-    fn with_mesh(&mut self, f: impl FnOnce(&mut Mesh, &Known)) {
-        let journal = &self.journal;
-        let roster = &self.settings.network;
-        // Chains of strangers are neither told nor streamed.
-        let heads = || journal.heads().filter(|head| roster.member(&head.chain.author).is_some()).copied().collect();
-        let known = Known { heads: &heads, digest: &|| journal.digest(), version: journal.version() };
-        f(&mut self.mesh, &known);
     }
 
     /// The incarnation that this node is in.

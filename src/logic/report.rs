@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 impl Reports {
-    /// Takes the beginning of an incarnation: what its author said before no longer holds.
+    /// Takes a life of an author: what it said in earlier ones no longer holds.
     pub fn open(&mut self, author: NodeId, incarnation: Incarnation) {
         let fresh = || Report { incarnation, links: BTreeMap::new(), inventory: None };
         let report = self.nodes.entry(author).or_insert_with(fresh);
@@ -51,6 +51,14 @@ impl Reports {
             && report.inventory.as_ref().is_none_or(|(known, _)| *known <= sequence)
         {
             report.inventory = Some((sequence, inventory.clone()));
+        }
+    }
+
+    /// What an author said up to a place in one of its lives is not in force any more.
+    pub fn forget(&mut self, author: NodeId, incarnation: Incarnation, upto: u64) {
+        if let Some(report) = self.nodes.get_mut(&author).filter(|report| report.incarnation == incarnation) {
+            report.links.retain(|_, (sequence, _)| upto < *sequence);
+            report.inventory.take_if(|(sequence, _)| *sequence <= upto);
         }
     }
 
@@ -93,5 +101,17 @@ mod tests {
             }
             assert!(!reports.of(&author).unwrap().is_linked_to(&peer), "{order:?}");
         }
+    }
+    #[test]
+    fn what_was_said_before_a_base_is_forgotten() {
+        let life = Incarnation { opened: 1, nonce: [0; 16] };
+        let [author, peer, other] = [1, 2, 3].map(|n| NodeId([n; 32]));
+        let linked = |peer| Linked { peer, up: true, since: 0, detail: String::new() };
+        let mut reports = Reports::default();
+        reports.linked(author, life, 2, &linked(peer));
+        reports.linked(author, life, 3, &linked(other));
+        reports.forget(author, life, 2);
+        let report = reports.of(&author).unwrap();
+        assert!(!report.is_linked_to(&peer) && report.is_linked_to(&other));
     }
 }

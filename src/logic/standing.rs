@@ -20,7 +20,7 @@ pub struct Standings {
 
 #[derive(Debug)]
 struct Said {
-    incarnation: Incarnation,
+    /// Its place in its author's present life.
     sequence: u64,
     judged: Judged,
 }
@@ -39,30 +39,48 @@ pub struct Tally {
 }
 
 impl Standings {
-    /// Takes the beginning of an incarnation: what its author said before no longer holds.
-    pub fn open(&mut self, author: NodeId, incarnation: Incarnation) {
-        let known = self.incarnations.entry(author).or_insert(incarnation);
-        if *known < incarnation {
-            *known = incarnation;
+    /// Takes a life of an author: what it said in earlier ones no longer holds. True if that is news.
+    pub fn open(&mut self, author: NodeId, incarnation: Incarnation) -> bool {
+        if self.incarnations.get(&author).is_some_and(|highest| incarnation <= *highest) {
+            return false;
         }
-        let highest = *known;
+        self.incarnations.insert(author, incarnation);
         for said in self.verdicts.values_mut() {
-            if said.get(&author).is_some_and(|said| said.incarnation < highest) {
-                said.remove(&author);
-            }
+            said.remove(&author);
         }
+        true
     }
 
-    /// Takes one verdict.
-    pub fn fold(&mut self, author: NodeId, incarnation: Incarnation, sequence: u64, judged: &Judged) {
+    /// Takes one verdict. True if it is another than the one before, and not the same said again.
+    pub fn fold(&mut self, author: NodeId, incarnation: Incarnation, sequence: u64, judged: &Judged) -> bool {
+        self.open(author, incarnation);
         if self.incarnations.get(&author).is_some_and(|highest| incarnation < *highest) {
-            return;
+            return false;
         }
-        let said = self.verdicts.entry(judged.target.clone()).or_default();
-        let newer = said.get(&author).is_none_or(|said| (said.incarnation, said.sequence) <= (incarnation, sequence));
-        if newer {
-            said.insert(author, Said { incarnation, sequence, judged: judged.clone() });
+        let known = self.verdicts.entry(judged.target.clone()).or_default();
+        let before = known.get(&author);
+        if before.is_some_and(|before| sequence < before.sequence) {
+            return false;
         }
+        let changed = before.is_none_or(|before| before.judged != *judged);
+        known.insert(author, Said { sequence, judged: judged.clone() });
+        changed
+    }
+
+    /// What an author said up to a place in one of its lives is not in force any more. The targets of
+    /// which it said nothing since.
+    pub fn forget(&mut self, author: NodeId, incarnation: Incarnation, upto: u64) -> Vec<TargetId> {
+        if self.incarnations.get(&author) != Some(&incarnation) {
+            return Vec::new();
+        }
+        let old = |(target, said): (&TargetId, &mut BTreeMap<NodeId, Said>)| {
+            said.get(&author).filter(|said| said.sequence <= upto)?;
+            said.remove(&author);
+            Some(target.clone())
+        };
+        let forgotten = self.verdicts.iter_mut().filter_map(old).collect();
+        self.verdicts.retain(|_, said| !said.is_empty());
+        forgotten
     }
 
     /// What one node says of one target.
@@ -225,6 +243,20 @@ mod tests {
         standings.fold(node(1), LIFE, 2, &judged(Verdict::Down));
         standings.open(node(1), Incarnation { opened: 2, nonce: [0; 16] });
         assert_eq!(standings.said(&TargetId("t".into()), &node(1)), None);
+    }
+
+    #[test]
+    fn what_was_said_before_a_base_is_forgotten_and_what_was_said_again_is_not() {
+        let mut standings = Standings::default();
+        let again = Judged { target: TargetId("u".into()), ..judged(Verdict::Up) };
+        standings.fold(node(1), LIFE, 2, &judged(Verdict::Down));
+        assert!(standings.fold(node(1), LIFE, 3, &again));
+        assert!(!standings.fold(node(1), LIFE, 7, &again), "said again is no change");
+        standings.fold(node(2), LIFE, 2, &judged(Verdict::Down));
+        assert_eq!(standings.forget(node(1), LIFE, 5), [TargetId("t".into())]);
+        assert_eq!(standings.said(&TargetId("t".into()), &node(1)), None);
+        assert_eq!(standings.said(&again.target, &node(1)), Some(&again));
+        assert!(standings.said(&TargetId("t".into()), &node(2)).is_some());
     }
 
     #[test]

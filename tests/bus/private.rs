@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use peerwatch::base::id::TargetId;
-use peerwatch::base::view::{History, Sample, View};
+use peerwatch::base::id::{ChainId, Incarnation, Lane, NodeId, TargetId};
+use peerwatch::base::kv::Values;
+use peerwatch::base::view::{Archive, ChainStats, History, Progress, Sample, Stats, Verified, View};
 use peerwatch::front::dbus::{self, Bus, BusAddress, BusError};
 use peerwatch::front::desk::{Asked, Desk, Desks};
 use tempfile::TempDir;
@@ -110,19 +111,82 @@ impl History for NoPast {
     }
 }
 
+/// A journal as a file, of which all figures are made up. Work on it goes step by step, as the test sends them.
+struct Attic {
+    steps: Mutex<std::sync::mpsc::Receiver<Progress>>,
+    faulty: bool,
+}
+
+impl Attic {
+    /// Works until the last step, or until the test has no more.
+    fn work(&self, progress: &mut dyn FnMut(Progress)) {
+        let steps = self.steps.lock().unwrap();
+        while let Ok(step) = steps.recv() {
+            progress(step);
+            if step.done == step.total {
+                break;
+            }
+        }
+    }
+}
+
+impl Archive for Attic {
+    fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Verified, String> {
+        self.work(progress);
+        let faults = if self.faulty { vec!["entry 7 of ber1 is torn; restore it".into(), "\u{1b}[2J".into()] } else { vec![] };
+        Ok(Verified { entries: 1234, chains: 2, bytes: 300_000, more: faults.len() as u64, faults })
+    }
+
+    fn stats(&self) -> Result<Stats, String> {
+        let chain = |number: u8, lane, base, head| {
+            let chain = ChainId { author: NodeId([number; 32]), incarnation: Incarnation { opened: 1, nonce: [number; 16] }, lane };
+            ChainStats { chain, base, head, entries: head - base, bytes: 250 * (head - base) }
+        };
+        let chains = vec![chain(1, Lane::State, 5, 17), chain(2, Lane::Minutes, 0, 1200)];
+        Ok(Stats { file: 15 << 20, log: 4 << 20, free: 1 << 20, limit: 2 << 30, samples: 99, chains })
+    }
+
+    fn backup(&self, into: &mut dyn std::io::Write, progress: &mut dyn FnMut(Progress)) -> Result<u64, String> {
+        let copy = b"a copy of the journal";
+        into.write_all(copy).map_err(|error| format!("the disk is full: {error}"))?;
+        self.work(progress);
+        if self.faulty { Err("the disk is full; make room".into()) } else { Ok(copy.len() as u64) }
+    }
+
+    fn compact(&self, progress: &mut dyn FnMut(Progress)) -> Result<u64, String> {
+        self.work(progress);
+        Ok(if self.faulty { 0 } else { 1 << 20 })
+    }
+}
+
 /// The daemon's side of one network.
 pub(crate) struct Backroom {
     pub(crate) view: watch::Sender<Arc<View>>,
+    #[allow(dead_code, reason = "it keeps the channel open; only some tests write into it")]
+    pub(crate) values: watch::Sender<Arc<Values>>,
     pub(crate) commands: mpsc::Receiver<Asked>,
+    /// How far work on the journal goes; the last step has done all, and it may have been there before.
+    pub(crate) steps: std::sync::mpsc::Sender<Progress>,
 }
 
-/// Desks for these views, and what is behind them.
+impl Backroom {
+    /// Lets the next work on the journal end at once.
+    pub(crate) fn hurry(&self) {
+        self.steps.send(Progress { done: 1, total: 1 }).unwrap();
+    }
+}
+
+/// Desks for these views, and what is behind them. The journal of a network called `work` is broken.
 pub(crate) fn desks(views: Vec<View>) -> (Desks, Vec<Backroom>) {
     let pairs = views.into_iter().map(|view| {
         let network = view.network.clone();
         let (sender, view) = watch::channel(Arc::new(view));
+        let (kept, values) = watch::channel(Arc::new(Values::new(1)));
         let (commands, asked) = mpsc::channel(4);
-        (Desk { network, view, commands, history: Arc::new(NoPast) }, Backroom { view: sender, commands: asked })
+        let (steps, taken) = std::sync::mpsc::channel();
+        let archive = Arc::new(Attic { steps: Mutex::new(taken), faulty: network == "work" });
+        let desk = Desk { network, view, values, commands, history: Arc::new(NoPast), archive };
+        (desk, Backroom { view: sender, values: kept, commands: asked, steps })
     });
     let (desks, rooms): (Vec<_>, Vec<_>) = pairs.unzip();
     (desks.into(), rooms)

@@ -6,7 +6,10 @@ use peerwatch::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::settings::Role;
 use peerwatch::base::time::{Micros, Span, Wall};
-use peerwatch::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use peerwatch::base::view::{
+    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
+    WatcherView,
+};
 
 /// The network `home` as `ber1` sees it at a moment.
 pub(crate) struct Home(pub(crate) Wall);
@@ -39,7 +42,16 @@ impl Home {
             incidents: Arc::new([Arc::new(self.incident("shop", 3, true)), Arc::new(self.incident("router", 1, false))]),
             journal: Arc::new(JournalView {
                 entries: 1234,
-                heads: vec![HeadView { author: "ber1".into(), incarnation: life(1), lane: "state", sequence: 17 }],
+                heads: vec![HeadView {
+                    author: "ber1".into(),
+                    incarnation: life(1),
+                    lane: "state",
+                    base: 5,
+                    sequence: 17,
+                    behind: vec![("fra1".into(), 2)],
+                    missing: 0,
+                }],
+                forks: vec![ForkView { author: "laptop".into(), incarnation: life(3), lane: "events", sequence: 40 }],
             }),
         }
     }
@@ -52,6 +64,8 @@ impl Home {
             since: self.ago(7200),
             time: (number == 1).then_some(Micros(11_900)),
             offset: (number == 1).then_some(-3),
+            lag: (number == 1).then_some(LagView { peer_lacks: 2, lacks: 0 }),
+            bytes: (number == 1).then_some((48_000, 1_250_000)),
             detail: if present { "198.51.100.7:9630" } else { "no answer to pings" }.into(),
         };
         NodeView {
@@ -68,6 +82,7 @@ impl Home {
             lacks: vec![],
             same_definition: Some(true),
             incarnation: Some(life(number)),
+            clock: (number != 1).then_some(ClockView { offset: -3, measured: number == 2 }),
             addresses: vec![format!("{name}.example.org:9630")],
             links: vec![up],
         }

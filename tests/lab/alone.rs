@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use crate::host::daemon;
 use crate::net::Lab;
 use crate::picture::Picture;
-use crate::process::Process;
+use crate::process::{Process, daemon};
 use crate::wait::{holds, secs, until};
 
 #[test]

@@ -3,9 +3,8 @@
 use nix::sys::signal::Signal;
 
 use crate::files::Definition;
-use crate::host::companion;
 use crate::picture::{Picture, rows};
-use crate::process::Process;
+use crate::process::{Process, companion};
 use crate::trio::Trio;
 use crate::wait::{holds, secs, until};
 

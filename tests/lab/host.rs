@@ -12,22 +12,8 @@ use serde_json::Value;
 use crate::files::{NETWORK, write};
 use crate::net::Place;
 use crate::picture::Picture;
-use crate::process::{Process, Said, run, tail};
+use crate::process::{Process, Said, companion, daemon, run, tail};
 use crate::wait::{secs, until};
-
-/// The daemon under test: what was built with this test, or what lies in `PEERWATCH_PROGRAMS`.
-pub(crate) fn daemon() -> PathBuf {
-    chosen("peerwatchd", env!("CARGO_BIN_EXE_peerwatchd"))
-}
-
-/// Its companion.
-pub(crate) fn companion() -> PathBuf {
-    chosen("peerwatchctl", env!("CARGO_BIN_EXE_peerwatchctl"))
-}
-
-fn chosen(name: &str, built: &str) -> PathBuf {
-    std::env::var_os("PEERWATCH_PROGRAMS").map_or_else(|| built.into(), |folder| PathBuf::from(folder).join(name))
-}
 
 /// A host. Its processes end when it is dropped.
 pub(crate) struct Host {

@@ -13,7 +13,9 @@
 //! What no process can show (other schedules, other disks) belongs to the simulator.
 
 mod files;
+mod fleet;
 mod host;
+mod journal;
 mod net;
 mod picture;
 mod process;
@@ -26,6 +28,9 @@ mod faces;
 mod figures;
 mod ground;
 mod incident;
+mod large;
+mod links;
 mod mesh;
 mod service;
+mod trace;
 mod trouble;

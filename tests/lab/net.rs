@@ -102,8 +102,11 @@ impl Drop for Lab {
 }
 
 impl Place {
-    /// A command that will run on this host.
+    /// A command that will run on this host; one without a namespace is this process's own.
     pub(crate) fn command(&self, program: &str) -> Command {
+        if self.space.is_empty() {
+            return mortal(program);
+        }
         let mut command = mortal("ip");
         command.args(["netns", "exec", &self.space, program]);
         command
@@ -128,9 +131,14 @@ impl Place {
         ));
     }
 
-    /// Undoes [`Place::cut`] and [`Place::block`].
+    /// Drops what comes to this host from one TCP port, so that its connections there stay half open.
+    pub(crate) fn deafen(&self, port: u16) {
+        self.nft(&format!("table inet deaf {{\n chain in {{ type filter hook input priority 0\n tcp sport {port} drop\n }}\n}}\n"));
+    }
+
+    /// Undoes [`Place::cut`], [`Place::block`] and [`Place::deafen`].
     pub(crate) fn mend(&self) {
-        for table in ["cut", "cut6", "block"] {
+        for table in ["cut", "cut6", "block", "deaf"] {
             let _ = self.run("nft", &["delete", "table", "inet", table]);
         }
     }
@@ -152,6 +160,7 @@ impl Place {
 
     /// Counts what links send and receive on this host from now on.
     pub(crate) fn meter(&self) {
+        let _ = self.run("nft", &["delete", "table", "inet", "measured"]);
         self.nft(
             "table inet measured {\n counter links {}\n \
              chain out { type filter hook output priority 0\n tcp dport 9630 counter name links\n tcp sport 9630 counter name links\n }\n \

@@ -99,6 +99,20 @@ pub(crate) fn must(program: &str, arguments: &[&str]) -> String {
     said.out
 }
 
+/// The daemon under test: what was built with this test, or what lies in `PEERWATCH_PROGRAMS`.
+pub(crate) fn daemon() -> PathBuf {
+    chosen("peerwatchd", env!("CARGO_BIN_EXE_peerwatchd"))
+}
+
+/// Its companion.
+pub(crate) fn companion() -> PathBuf {
+    chosen("peerwatchctl", env!("CARGO_BIN_EXE_peerwatchctl"))
+}
+
+fn chosen(name: &str, built: &str) -> PathBuf {
+    std::env::var_os("PEERWATCH_PROGRAMS").map_or_else(|| built.into(), |folder| PathBuf::from(folder).join(name))
+}
+
 /// A file to append to.
 fn append(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -8,9 +8,8 @@ use std::io::Write as _;
 use nix::sys::signal::Signal;
 
 use crate::files::{host_toml, make_key, write};
-use crate::host::daemon;
 use crate::picture::only;
-use crate::process::{must, run};
+use crate::process::{daemon, must, run};
 use crate::trio::Trio;
 use crate::wait::{holds, same, secs, steady, until};
 

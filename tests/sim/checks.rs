@@ -9,12 +9,13 @@
 //! faults there is exactly one letter, and with faults at most one more for each such loss or
 //! separation. Where only a majority may tell, only a lost answer of the server is an excuse.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use peerwatch::base::entry::Entry;
 use peerwatch::base::fact::Fact;
-use peerwatch::base::id::{ChainId, EntryHash};
+use peerwatch::base::id::{ChainId, EntryHash, LinkId, NodeId};
 use peerwatch::base::limits;
+use peerwatch::logic::effect::{Effect, Effects};
 
 use crate::options::name;
 use crate::world::Taken;
@@ -28,6 +29,12 @@ pub enum Check {
     Fork,
     /// Nothing arrives that its author did not commit.
     Unwritten,
+    /// Nothing arrives otherwise than its author wrote it, to the last bit.
+    Altered,
+    /// Nothing of its own leaves a host before it is synced, and no word of it.
+    Unsynced,
+    /// Queues are bounded, and so is what one turn asks for.
+    Bounds,
     /// A node knows and shows exactly what is committed.
     Shown,
     /// No deadline lies in the past after a turn, and turns are bounded.
@@ -46,6 +53,14 @@ pub enum Check {
     Heads,
     /// Same heads, same records.
     Records,
+    /// Who was revoked has no links, and nothing that it wrote since is in force.
+    Ended,
+    /// Of two hosts with one key one stops, and of one none.
+    Twin,
+    /// Whoever follows the key/value store is told each change once, in the author's order, before who wrote it.
+    Followed,
+    /// In the end all living nodes have the same values, and what was said to be written.
+    Values,
     /// In the end everybody who lives sees everybody who lives.
     Sight,
     /// The same seed tells the same story.
@@ -73,11 +88,14 @@ const SPREAD: u64 = limits::DIGEST.0 * 3 / 2;
 /// Turns of one host in one second: the inputs of seven nodes come in far fewer milliseconds.
 const TURNS: u32 = 400;
 
+/// Messages that one turn may put on one link: a quarter of what the link holds.
+const AT_ONCE: usize = limits::LINK_QUEUE / 4;
+
 /// What the checks know of the past of all hosts.
 #[derive(Debug)]
 pub struct Watch {
     places: BTreeMap<(ChainId, u64), EntryHash>,
-    written: BTreeSet<EntryHash>,
+    written: BTreeMap<EntryHash, Entry>,
     /// Since when two hosts are apart.
     apart: Vec<Vec<Option<u64>>>,
     /// From when until when two hosts were last apart.
@@ -85,30 +103,65 @@ pub struct Watch {
     /// Separations that are over and were long enough.
     separations: Vec<(usize, usize, u64, u64)>,
     turns: Vec<(u64, u32)>,
+    /// A key that was on two hosts, which may have signed two entries for one place.
+    pub copied: Option<NodeId>,
 }
 
 impl Watch {
     pub fn new(hosts: usize) -> Self {
         let apart = (0..hosts).map(|a| (0..hosts).map(|b| (a != b).then_some(0)).collect()).collect();
         let last = vec![vec![(0, 0); hosts]; hosts];
-        Self { places: BTreeMap::new(), written: BTreeSet::new(), apart, last, separations: Vec::new(), turns: vec![(0, 0); hosts] }
+        Self {
+            places: BTreeMap::new(),
+            written: BTreeMap::new(),
+            apart,
+            last,
+            separations: Vec::new(),
+            turns: vec![(0, 0); hosts],
+            copied: None,
+        }
     }
 
     /// A host committed an entry, its own or another's.
     pub fn committed(&mut self, at: u64, host: usize, own: bool, entry: &Entry) -> Result<(), Failure> {
         let header = &entry.header;
         if own {
-            self.written.insert(entry.hash);
+            self.written.insert(entry.hash, entry.clone());
         }
         let known = *self.places.entry((header.chain, header.sequence)).or_insert(entry.hash);
         let text = || format!("{} has two entries {} of {}", name(host), header.sequence, header.chain);
-        demand(known == entry.hash, Check::Fork, at, text)
+        demand(known == entry.hash || self.copied == Some(header.chain.author), Check::Fork, at, text)
     }
 
     /// An entry arrived somewhere.
     pub fn delivered(&self, at: u64, entry: &Entry) -> Result<(), Failure> {
         let text = || format!("entry {} of {} arrived and was never committed by its author", entry.header.sequence, entry.header.chain);
-        demand(self.written.contains(&entry.hash), Check::Unwritten, at, text)
+        let Some(written) = self.written.get(&entry.hash) else { return Err(Failure { check: Check::Unwritten, at, text: text() }) };
+        demand(written.bytes() == entry.bytes(), Check::Altered, at, || {
+            format!("entry {} of {} is not as its author wrote it", entry.header.sequence, entry.header.chain)
+        })
+    }
+
+    /// Whether an entry was ever synced by its author.
+    pub fn was_written(&self, entry: &EntryHash) -> bool {
+        self.written.contains_key(entry)
+    }
+
+    /// How far a chain was ever written.
+    pub fn last_written(&self, chain: &ChainId) -> u64 {
+        self.places.range((*chain, 0)..=(*chain, u64::MAX)).next_back().map_or(0, |((_, sequence), _)| *sequence)
+    }
+
+    /// What a turn asks for is bounded: a link that must take more at once is cut off by the daemon.
+    pub fn asked(&mut self, at: u64, host: usize, out: &Effects) -> Result<(), Failure> {
+        let mut messages: BTreeMap<LinkId, usize> = BTreeMap::new();
+        for effect in &out.then {
+            if let Effect::Send { link, .. } | Effect::Stream { link, .. } = effect {
+                *messages.entry(*link).or_default() += 1;
+            }
+        }
+        let most = messages.values().max().copied().unwrap_or(0);
+        demand(most <= AT_ONCE, Check::Bounds, at, || format!("{} puts {most} messages on one link in one turn", name(host)))
     }
 
     /// A host took a turn.
@@ -185,6 +238,22 @@ pub fn demand(holds: bool, check: Check, at: u64, text: impl FnOnce() -> String)
 /// Whether an entry holds a receipt of success for this ballot.
 pub fn is_receipt(entry: &Entry, ballot: &EntryHash) -> bool {
     entry.facts.iter().any(|fact| matches!(fact, Fact::Done(done) if done.success && done.ballot == *ballot))
+}
+
+/// Where in a value a number stands: the names of the fields that lead to it.
+pub fn places(value: &impl std::fmt::Debug, number: &str) -> Vec<String> {
+    let mut path: Vec<(usize, String)> = Vec::new();
+    let mut found = Vec::new();
+    for line in format!("{value:#?}").lines() {
+        let word = line.trim_start();
+        let depth = line.len() - word.len();
+        path.retain(|(above, _)| *above < depth);
+        if word.trim_end_matches(',') == number {
+            found.push(path.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" "));
+        }
+        path.push((depth, word.trim_end_matches([' ', '{', '(', '[', ',', ':']).to_owned()));
+    }
+    found
 }
 
 /// A true time for people.

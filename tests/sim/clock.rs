@@ -50,6 +50,12 @@ impl Clock {
         (self.booted, self.base) = (at, 7000);
     }
 
+    /// The host stood still for so long, and its forward-only clock with it, as a machine that was saved and goes on elsewhere.
+    pub fn stand(&mut self, at: u64, lasts: u64) {
+        let shown = self.mono(at).0;
+        (self.booted, self.base) = (at + lasts, shown);
+    }
+
     fn mono(&self, at: u64) -> Mono {
         let passed = at.saturating_sub(self.booted).cast_signed();
         Mono(self.base + u64::try_from(passed + passed * self.rate / 1_000_000).unwrap())

@@ -20,6 +20,7 @@ use crate::cluster::Cluster;
 use crate::mutation::Mutation;
 use crate::options::{Feature, name};
 use crate::plan::Health;
+use crate::world::Taken;
 
 /// What a run amounts to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +54,7 @@ impl Cluster {
         self.run_until(self.plan.calm)?;
         let ghosts = self.ghosts();
         self.heal()?;
+        self.wait(HEADS, Check::Twin, &ghosts, |cluster| cluster.twins())?;
         let heads_ms = self.agree(&ghosts)?;
         self.wait(HEADS, Check::Sight, &ghosts, Self::blind)?;
         if self.options.has(Feature::Majority) && !self.options.calm {
@@ -60,6 +62,7 @@ impl Cluster {
             self.run_until(self.at + TOLD / 3)?;
             return Ok(Figures { virtual_ms: self.at, letters: self.world.taken.len() as u64, heads_ms, ..Figures::default() });
         }
+        self.wait(HEADS, Check::Ended, &ghosts, |cluster| cluster.returned())?;
         let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
         self.mend();
         self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
@@ -104,6 +107,7 @@ impl Cluster {
             self.beat(ghosts);
             self.run_until(self.at + 1000)?;
         }
+        self.same_values()?;
         self.same_records()?;
         Ok(self.at - begin)
     }
@@ -133,7 +137,7 @@ impl Cluster {
         for host in living.clone() {
             let now = self.hosts[host].clock.read(self.at);
             let view = self.hosts[host].life.as_mut()?.node.view(now);
-            let seen = |other: usize| view.nodes.iter().any(|node| node.name == name(other) && node.presence == Presence::Alive);
+            let seen = |other: usize| view.nodes.iter().any(|node| node.name == self.called(other) && node.presence == Presence::Alive);
             if let Some(other) = living.iter().find(|other| **other != host && !seen(**other)) {
                 return Some(format!("{} does not see {}", name(host), name(*other)));
             }
@@ -146,7 +150,8 @@ impl Cluster {
         for host in self.living() {
             let now = self.hosts[host].clock.read(self.at);
             let view = self.hosts[host].life.as_mut()?.node.view(now);
-            let dead = |node: &str| (0..self.hosts.len()).any(|other| name(other) == node && self.hosts[other].dead);
+            let dead =
+                |node: &str| (0..self.options.nodes).any(|other| name(other) == node && self.is_gone(other) && !self.is_ended(other));
             let counted = view.nodes.iter().find(|node| dead(&node.name) && node.presence != Presence::Dead);
             if let Some(node) = counted {
                 return Some(format!("{} has not given up {}, which is dead", name(host), node.name));
@@ -158,9 +163,10 @@ impl Cluster {
     fn same_records(&mut self) -> Result<(), Failure> {
         let records = |host: usize| self.hosts[host].life.as_ref().map(|life| life.node.records()).unwrap_or_default();
         let living = self.living();
-        let first = records(living[0]);
-        for host in living {
-            let other = records(host);
+        for host in living.clone() {
+            // An earlier version does not know all that a later one does.
+            let like = living.iter().copied().find(|other| self.is_earlier(*other) == self.is_earlier(host));
+            let (first, other) = (records(like.unwrap_or(host)), records(host));
             demand(first == other, Check::Records, self.at, || {
                 let line = first.lines().zip(other.lines()).find(|(a, b)| a != b);
                 format!("with the same heads {} reads otherwise: {line:?}", name(host))
@@ -183,7 +189,10 @@ impl Cluster {
         }
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;
-        for incident in &incidents {
+        let member = |target: &str| (0..self.options.nodes).find(|host| target.strip_prefix("node:") == Some(&name(*host)));
+        // Who is no member any more is nobody's concern.
+        let ended = |target: &str| member(target).is_some_and(|member| self.is_ended(member));
+        for incident in incidents.iter().filter(|incident| !ended(&incident.id.target.0)) {
             let id = incident.id.to_string();
             if let Some(notice) = incident.notices.iter().find(|notice| notice.state != "told") {
                 return Some(format!("that {id} is {} is {}: {}", notice.phase, notice.state, notice.detail));
@@ -192,7 +201,9 @@ impl Cluster {
             if on.contains(&bad) && self.world.told(&id, bad.word()) == 0 {
                 return Some(format!("{id} was never told"));
             }
-            let begun = ["down", "degraded"].into_iter().any(|phase| 0 < self.world.told(&id, phase));
+            // What only its sender knew, and lost, nobody can take back.
+            let known = |taken: &&Taken| !taken.lost && (taken.tells(&id, "down") || taken.tells(&id, "degraded"));
+            let begun = self.world.taken.iter().any(|taken| known(&taken));
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
                 return Some(format!("the end of {id} was never told"));
             }
@@ -212,7 +223,7 @@ impl Cluster {
     /// Whether somebody who lives can say how a target or node is.
     fn can_be_judged(&self, target: &str) -> bool {
         match target.strip_prefix("node:") {
-            Some(node) => (0..self.hosts.len()).any(|host| name(host) == node && self.is_missed(host)),
+            Some(node) => (0..self.options.nodes).any(|host| name(host) == node && self.is_missed(host)),
             None => self.options.targets.iter().any(|known| known.id.0 == target && self.is_watched(known)),
         }
     }
@@ -220,7 +231,7 @@ impl Cluster {
     /// The truth of a target or node.
     fn is_bad(&self, target: &str) -> bool {
         match target.strip_prefix("node:") {
-            Some(node) => (0..self.hosts.len()).any(|host| name(host) == node && self.hosts[host].dead),
+            Some(node) => (0..self.options.nodes).any(|host| name(host) == node && self.is_gone(host)),
             None => self.world.health(target) != Health::Well,
         }
     }
@@ -228,11 +239,11 @@ impl Cluster {
     /// Whether somebody who lives watches a target.
     fn is_watched(&self, target: &Target) -> bool {
         let node = |host: usize| self.hosts[host].settings.key.node();
-        let voters = (0..self.options.nodes).filter(|host| !self.options.observers.contains(host));
+        let voters = (0..self.options.nodes).filter(|host| !self.options.observers.contains(host) && !self.is_ended(*host));
         let expected = |host| if self.options.sometimes.contains(&host) { Expected::Sometimes } else { Expected::Always };
         let members: Vec<(NodeId, Expected)> = voters.map(|host| (node(host), expected(host))).collect();
         let unable = |host: &usize| self.world.unable.get(&(*host, target.id.0.clone())).is_some_and(|count| 0 < *count);
-        let gone = (0..self.hosts.len()).filter(|host| self.hosts[*host].dead || unable(host)).map(node);
+        let gone = (0..self.options.nodes).filter(|host| self.is_gone(*host) || unable(host)).map(node);
         let gone: BTreeSet<NodeId> = gone.collect();
         standing::watchers(target, &members, &gone).iter().any(|watcher| !gone.contains(watcher))
     }
@@ -240,7 +251,9 @@ impl Cluster {
     /// Whether somebody who lives would miss a host.
     fn is_missed(&self, host: usize) -> bool {
         let steady = |host: &usize| !self.options.observers.contains(host) && !self.options.sometimes.contains(host);
-        !self.options.sometimes.contains(&host) && self.plan.survivors.iter().any(|other| *other != host && steady(other))
+        !self.options.sometimes.contains(&host)
+            && !self.is_ended(host)
+            && self.plan.survivors.iter().any(|other| self.member(*other) != host && steady(&self.member(*other)))
     }
 
     /// People mend what they were told of.
@@ -277,14 +290,15 @@ impl Cluster {
     /// The dead that go on beating.
     fn ghosts(&self) -> Vec<usize> {
         let haunted = self.mutation == Some(Mutation::Ghosts);
-        (0..self.hosts.len()).filter(|host| haunted && !self.plan.survivors.contains(host)).collect()
+        (0..self.options.nodes).filter(|host| haunted && !self.plan.survivors.contains(host)).collect()
     }
 
     fn beat(&mut self, ghosts: &[usize]) {
         for ghost in ghosts {
             let settings = &self.hosts[*ghost].settings;
             let incarnation = Incarnation { opened: u64::MAX, nonce: [0; 16] };
-            let value = Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false, said: 0 };
+            let value =
+                Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false, said: 0, wall: 0 };
             let message = Message::Heartbeat(Signed::seal(&settings.key, settings.network.network, value));
             for host in self.living() {
                 self.reach(self.at, host, Input::Received { link: LinkId(u64::MAX), message: message.clone() });

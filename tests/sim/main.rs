@@ -1,25 +1,31 @@
 //! The simulator: whole networks in one thread, in virtual time, from a seed.
 //!
 //! `SEED=7 cargo test --release --test sim storms -- --nocapture` tells the story of one seed,
-//! `SEEDS=10000` runs more (from `FIRST` on, and with `GO_ON=1` past failures), `WITHOUT=Split,Pause`
-//! leaves features out. A failure is narrowed down by leaving out features as long as it fails the same
-//! way, and is printed with the command that replays it. Nothing here touches a socket, a file or a clock.
+//! `SEEDS=10000` runs more (from `FIRST` on, with `GO_ON=1` past failures, and with `FOR=600` at most for so
+//! many seconds), `WITHOUT=Split,Pause` leaves features out. A failure is narrowed down by leaving out features as
+//! long as it fails the same way, and is printed with the command that replays it. Nothing here touches a socket, a file or a clock.
 
 #![expect(unreachable_pub, reason = "the modules of one test see each other")]
 
 mod checks;
 mod clock;
 mod cluster;
+mod commit;
 mod disk;
+mod ending;
 mod finale;
 mod mutation;
 mod network;
 mod options;
 mod perform;
 mod plan;
+mod reader;
 mod story;
 mod trouble;
+mod twin;
+mod values;
 mod world;
+mod year;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -50,12 +56,18 @@ fn storms() {
         report(&tell(seed, &without, None, true).map(|(figures, sum)| println!("{figures:?}\n{sum}")), seed, &without);
         return;
     }
-    let seeds = number("SEEDS").unwrap_or(SEEDS);
+    let mut seeds = number("SEEDS").unwrap_or(SEEDS);
     let first = number("FIRST").unwrap_or(0);
     let begin = cpu();
     let mut sum = Figures::default();
     let mut told = 0;
+    let most = number("FOR").map_or(Duration::MAX, Duration::from_secs);
     for seed in first..first + seeds {
+        if most <= cpu() - begin {
+            println!("the time is over before seed {seed}");
+            seeds = seed - first;
+            break;
+        }
         let run = tell(seed, &without, None, false).and_then(|(figures, story)| {
             told += 1;
             if seed % TWICE == 0 {

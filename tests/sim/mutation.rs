@@ -5,8 +5,22 @@ use crate::checks::Check;
 /// One planted fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// Effects are performed before the commit.
-    SendBeforeCommit,
+    /// Effects are performed before what was written is synced.
+    SendBeforeSync,
+    /// Entries are sent that nobody wrote.
+    Ghostwriter,
+    /// A bit of an entry is changed on its way.
+    AlteredRelay,
+    /// A frame with a flipped bit is taken for a good one.
+    Credulous,
+    /// Nodes say everything many times.
+    Chatter,
+    /// Links to whom was revoked are not closed.
+    Lenient,
+    /// Of two hosts with one key none stops.
+    Stubborn,
+    /// Nodes are told that a link has taken what it has not.
+    HastyDrain,
     /// A daemon that dies loses entries that were committed, and continues its life.
     ForgetfulDisk,
     /// Entries of one commit are stored in another order.
@@ -35,14 +49,25 @@ pub enum Mutation {
     Deaf,
     /// One host reads verdicts without what they say.
     BlindReader,
+    /// A follower is told each change twice.
+    DoubledChange,
+    /// One host reads the key/value store of others without what it says.
+    BlindKeeper,
     /// The second telling of a seed draws from another.
     OtherSeed,
 }
 
 impl Mutation {
     /// All of them, with the check that must catch each.
-    pub const ALL: [(Self, Check); 16] = [
-        (Self::SendBeforeCommit, Check::Unwritten),
+    pub const ALL: [(Self, Check); 25] = [
+        (Self::SendBeforeSync, Check::Unsynced),
+        (Self::Ghostwriter, Check::Unwritten),
+        (Self::AlteredRelay, Check::Altered),
+        (Self::Credulous, Check::Codec),
+        (Self::Chatter, Check::Bounds),
+        (Self::HastyDrain, Check::Bounds),
+        (Self::Stubborn, Check::Twin),
+        (Self::Lenient, Check::Ended),
         (Self::ForgetfulDisk, Check::Fork),
         (Self::ShuffledDisk, Check::Chain),
         (Self::LazyDisk, Check::Shown),
@@ -57,6 +82,8 @@ impl Mutation {
         (Self::NeverReconnect, Check::Heads),
         (Self::BlindReader, Check::Records),
         (Self::Deaf, Check::Sight),
+        (Self::DoubledChange, Check::Followed),
+        (Self::BlindKeeper, Check::Values),
         (Self::OtherSeed, Check::Replay),
     ];
 }

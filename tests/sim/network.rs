@@ -19,6 +19,8 @@ pub struct Network {
     wires: Vec<Wire>,
     /// Largest random part of a delay.
     jitter: u64,
+    /// Ways there and back, and ways of two connections, take different times.
+    uneven: bool,
     /// What is to happen, and when: taken by the cluster.
     pub due: Vec<(u64, Hop)>,
     /// Who is connected to whom may have changed.
@@ -43,6 +45,10 @@ struct Wire {
     lives: [u64; 2],
     up: [bool; 2],
     broken: bool,
+    /// A bit of the next signed message for each end is flipped on the way.
+    garbled: [bool; 2],
+    /// What this way takes longer than the direct one.
+    detour: u64,
     /// When the last parcel for each end comes out.
     last: [u64; 2],
     /// What TCP repeats until the path to each end works again.
@@ -82,16 +88,24 @@ const PATIENCE: u64 = limits::KEEPALIVE.0 * limits::KEEPALIVE_MISSES as u64;
 
 impl Network {
     /// Paths in both directions for these pairs of hosts, with delays between the bounds.
-    pub fn new(hosts: usize, edges: impl Iterator<Item = (usize, usize)>, delay: (u64, u64), jitter: u64, rng: &mut Rng) -> Self {
+    pub fn new(
+        hosts: usize,
+        edges: impl Iterator<Item = (usize, usize)>,
+        delay: (u64, u64),
+        jitter: u64,
+        uneven: bool,
+        rng: &mut Rng,
+    ) -> Self {
         let closed = Path { reach: false, delay: 1, blocked: 0, since: 0 };
         let mut paths = vec![vec![closed; hosts]; hosts];
         for (a, b) in edges {
-            let delay = delay.0 + rng.below(delay.1 - delay.0 + 1);
-            for (from, to) in [(a, b), (b, a)] {
+            let mut drawn = || delay.0 + rng.below(delay.1 - delay.0 + 1);
+            let there = drawn();
+            for (from, to, delay) in [(a, b, there), (b, a, if uneven { drawn() } else { there })] {
                 (paths[from][to].reach, paths[from][to].delay) = (true, delay);
             }
         }
-        Self { paths, wires: Vec::new(), jitter, due: Vec::new(), stirred: true }
+        Self { paths, wires: Vec::new(), jitter, uneven, due: Vec::new(), stirred: true }
     }
 
     /// A host dials another. The time after which that is known to have failed, if it is known now.
@@ -104,7 +118,8 @@ impl Network {
         let takes = path.delay * 3 + rng.below(self.jitter + 1);
         let hosts = [from, to];
         let held = [VecDeque::new(), VecDeque::new()];
-        self.wires.push(Wire { hosts, lives, up: [false; 2], broken: false, last: [0; 2], held });
+        let detour = if self.uneven { rng.below(self.jitter / 2 + 1) } else { 0 };
+        self.wires.push(Wire { hosts, lives, up: [false; 2], broken: false, garbled: [false; 2], detour, last: [0; 2], held });
         self.due.push((at + takes, Hop::Open { wire: self.wires.len() - 1, address: address.into() }));
         None
     }
@@ -141,6 +156,7 @@ impl Network {
         let delay = self.paths[found.hosts[end]][found.hosts[other]].delay;
         // A share of all packets is lost and repeated, which holds up everything behind it.
         let repeated = if rng.chance(2) { jitter * 3 } else { 0 };
+        let delay = delay + found.detour;
         let out = (at + delay + rng.below(jitter + 1) + repeated).max(found.last[other]);
         found.last[other] = out;
         self.due.push((out, Hop::Out { wire, end: other, parcel }));
@@ -272,6 +288,31 @@ impl Network {
         }
     }
 
+    /// Flips a bit of the next signed message that comes out at an end.
+    pub fn flip(&mut self, wire: usize, end: usize) {
+        self.wires[wire].garbled[end] = true;
+    }
+
+    /// Whether the next signed message at an end is garbled.
+    pub fn garbles(&self, wire: usize, end: usize) -> bool {
+        self.wires[wire].garbled[end]
+    }
+
+    /// The bit was flipped.
+    pub fn clean(&mut self, wire: usize, end: usize) {
+        self.wires[wire].garbled[end] = false;
+    }
+
+    /// A new host stands beside another: it reaches whom that one reaches, and that one.
+    pub fn copy(&mut self, host: usize, copy: usize) {
+        for other in 0..self.paths.len() {
+            if other != copy && other != host {
+                self.paths[copy][other] = Path { blocked: 0, ..self.paths[host][other].clone() };
+                self.paths[other][copy] = Path { blocked: 0, ..self.paths[other][host].clone() };
+            }
+        }
+    }
+
     /// Wires that are up at both ends.
     pub fn whole(&self) -> Vec<usize> {
         (0..self.wires.len()).filter(|wire| !self.wires[*wire].broken && self.wires[*wire].up == [true; 2]).collect()
@@ -315,7 +356,7 @@ mod tests {
 
     fn pair() -> (Network, Rng) {
         let mut rng = Rng::new(1);
-        let mut network = Network::new(2, [(0, 1)].into_iter(), (10, 10), 50, &mut rng);
+        let mut network = Network::new(2, [(0, 1)].into_iter(), (10, 10), 50, false, &mut rng);
         network.dial(0, 0, 1, [1, 1], "b:1", &mut rng);
         assert!(network.open(30, 0, [1, 1], "b:1", &mut rng));
         assert!(network.up(0, 0, 1) && network.up(0, 1, 1));

@@ -22,6 +22,16 @@ pub enum Feature {
     Split,
     /// Packets are swallowed in one direction.
     OneWay,
+    /// The network falls apart into two sides in one direction.
+    Lean,
+    /// Some pairs of hosts do not reach each other, while others that reach both do.
+    Holes,
+    /// Ways there and back, and ways of two connections, take different times.
+    Uneven,
+    /// A bit is flipped on the wire.
+    Garble,
+    /// A bit is flipped on a disk.
+    Rot,
     /// A host's cable is pulled: no links, no looks, no mail.
     Cable,
     /// Daemons die and come back.
@@ -40,8 +50,10 @@ pub enum Feature {
     SlowDisk,
     /// Wall clocks are wrong by years.
     Offset,
-    /// Wall clocks are stepped.
+    /// Wall clocks are stepped by up to an hour.
     Step,
+    /// Wall clocks are stepped by years.
+    Leap,
     /// Forward-only clocks run up to two percent fast or slow.
     Rate,
     /// Mail servers refuse.
@@ -76,15 +88,30 @@ pub enum Feature {
     Ping,
     /// Settings are loaded again.
     Reload,
+    /// Some hosts are of a later version, which says things that the others do not know.
+    Later,
+    /// Some hosts are of an earlier version, which does not know all that the others say.
+    Earlier,
+    /// A host is copied while it runs.
+    Copy,
+    /// An admin revokes a member.
+    Revoke,
     /// Only more than half of all may tell: at most once, even if that means never.
     Majority,
+    /// Faces write in the key/value store.
+    Values,
 }
 
 impl Feature {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 42] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
+        Self::Lean,
+        Self::Holes,
+        Self::Uneven,
+        Self::Garble,
+        Self::Rot,
         Self::Cable,
         Self::Crash,
         Self::Power,
@@ -95,6 +122,7 @@ impl Feature {
         Self::SlowDisk,
         Self::Offset,
         Self::Step,
+        Self::Leap,
         Self::Rate,
         Self::MailFails,
         Self::MailSlow,
@@ -112,7 +140,12 @@ impl Feature {
         Self::ByChain,
         Self::Ping,
         Self::Reload,
+        Self::Later,
+        Self::Earlier,
+        Self::Copy,
+        Self::Revoke,
         Self::Majority,
+        Self::Values,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -121,7 +154,11 @@ impl Feature {
             self,
             Self::SlowDisk
                 | Self::Offset
+                | Self::Uneven
                 | Self::Step
+                | Self::Leap
+                | Self::Later
+                | Self::Earlier
                 | Self::Rate
                 | Self::MailSlow
                 | Self::Slow
@@ -135,6 +172,7 @@ impl Feature {
                 | Self::Ping
                 | Self::Reload
                 | Self::Majority
+                | Self::Values
         )
     }
 }
@@ -152,6 +190,10 @@ pub struct Options {
     pub jitter: u64,
     pub observers: BTreeSet<usize>,
     pub sometimes: BTreeSet<usize>,
+    /// Hosts that may revoke.
+    pub admins: BTreeSet<usize>,
+    /// Hosts that do not know all kinds of facts.
+    pub earlier: BTreeSet<usize>,
     /// Hosts with a way out for mail.
     pub mailers: BTreeSet<usize>,
     /// Hosts without an address.
@@ -180,11 +222,17 @@ impl Options {
         if !rng.chance(25) {
             features.remove(&Feature::Majority);
         }
+        // What two write with one key is not what the checks of values expect.
+        if features.contains(&Feature::Copy) {
+            features.remove(&Feature::Values);
+        }
         features.retain(|feature| !(without.contains(feature) || calm && feature.is_fault()));
         let nodes = 1 + below(&mut rng, 7);
         let edges = topology(nodes, &mut rng);
         let some = |rng: &mut Rng, percent| -> BTreeSet<usize> { (1..nodes).filter(|_| rng.chance(percent)).collect() };
-        let (observers, sometimes) = (some(&mut rng, 25), some(&mut rng, 25));
+        let (observers, sometimes, earlier) = (some(&mut rng, 25), some(&mut rng, 25), some(&mut rng, 50));
+        let mut admins = some(&mut rng, 40);
+        admins.insert(0);
         let mut hidden: BTreeSet<usize> = some(&mut rng, 30);
         // Of two hosts that can reach each other one must be dialled.
         hidden.retain(|a| !edges.iter().any(|(x, y)| (x == a && *y < *a) || (y == a && *x < *a)) || rng.chance(60));
@@ -196,7 +244,7 @@ impl Options {
         let mut mailers: BTreeSet<usize> = (0..nodes).filter(|_| rng.chance(if few { 20 } else { 70 })).collect();
         let (delay, jitter) = [((1, 5), 3), ((5, 60), 30), ((20, 200), 150), ((1, 900), 900)][below(&mut rng, 4)];
         // Votes travel twice over up to six links; a lease that is shorter than that never suffices.
-        let slow = 500 < jitter || features.contains(&Feature::SlowDisk);
+        let slow = 500 < jitter || features.contains(&Feature::Uneven) && 100 < jitter || features.contains(&Feature::SlowDisk);
         let mut options = Self {
             seed,
             calm,
@@ -206,6 +254,8 @@ impl Options {
             jitter,
             observers: if features.contains(&Feature::Observer) { observers } else { BTreeSet::new() },
             sometimes: if features.contains(&Feature::Sometimes) { sometimes } else { BTreeSet::new() },
+            admins: if features.contains(&Feature::Revoke) { admins } else { BTreeSet::new() },
+            earlier: if features.contains(&Feature::Earlier) { earlier } else { BTreeSet::new() },
             mailers: BTreeSet::new(),
             hidden: if features.contains(&Feature::DialOut) { hidden } else { BTreeSet::new() },
             lease: Span::secs([10, 20, 60, 120][if slow { 2 } else { 0 } + below(&mut rng, if slow { 2 } else { 4 })]),
@@ -234,6 +284,8 @@ impl Options {
             jitter: 5,
             observers: BTreeSet::new(),
             sometimes: BTreeSet::new(),
+            admins: BTreeSet::new(),
+            earlier: BTreeSet::new(),
             mailers: (0..nodes).collect(),
             hidden: BTreeSet::new(),
             lease: Span::secs(20),
@@ -294,6 +346,7 @@ impl Options {
             definition: [7; 32],
             split: if self.has(Feature::Majority) { Split::Majority } else { Split::Each },
             roster: (0..self.nodes).map(|host| self.member(host)).collect(),
+            former: Vec::new(),
             targets,
             channels: self.channels(),
             lease: self.lease,
@@ -313,7 +366,11 @@ impl Options {
         Member {
             node: self.node(host),
             name: name(host),
-            role: if self.observers.contains(&host) { Role::Observer } else { Role::Member },
+            role: match (self.observers.contains(&host), self.admins.contains(&host)) {
+                (true, _) => Role::Observer,
+                (false, true) => Role::Admin,
+                (false, false) => Role::Member,
+            },
             addresses,
             expected: if self.sometimes.contains(&host) { Expected::Sometimes } else { Expected::Always },
         }

@@ -1,34 +1,38 @@
 //! What nodes ask of the world, and what comes back.
 
 use peerwatch::base::command::Reply;
-use peerwatch::base::entry::{Entry, Stretch};
+use peerwatch::base::entry::{Entry, Header, Stretch};
 use peerwatch::base::fact::Fact;
-use peerwatch::base::id::{IncidentId, IntentKey, LinkId, NodeId, TargetId};
+use peerwatch::base::id::{ChainId, IncidentId, IntentKey, Lane, LinkId, NodeId, TargetId};
 use peerwatch::base::limits;
 use peerwatch::base::notice::{Delivery, Errand};
 use peerwatch::base::settings::Phase;
-use peerwatch::base::wire::{self, Message};
-use peerwatch::logic::effect::Effect;
+use peerwatch::base::wire::{self, Heartbeat, Message};
+use peerwatch::logic::effect::{Effect, Effects};
 use peerwatch::logic::input::Input;
 use peerwatch::logic::notice;
 
 use crate::checks::{Check, Failure, demand, seconds};
-use crate::cluster::{Arrival, Cluster, Event};
+use crate::cluster::{Arrival, Cluster, Event, Host};
 use crate::mutation::Mutation;
 use crate::network::{Hop, Parcel, end_of, link};
-use crate::options::{Feature, name};
+use crate::options::{Feature, below, name};
 use crate::plan::{How, Mood};
 use crate::world::{self, Taken};
 
 impl Cluster {
-    /// Performs effects at a time. `early` are entries that a faulty harness sends before they are committed.
-    pub fn perform_all(&mut self, host: usize, at: u64, then: Vec<Effect>, early: &[Entry]) {
+    /// Performs effects. `early` are entries that a faulty harness sends before they are synced.
+    pub fn perform_all(&mut self, host: usize, then: Vec<Effect>, early: &[Entry]) {
         for effect in then {
-            self.perform(host, at, effect, early);
+            // What it reads may end it.
+            if self.hosts[host].life.is_some() {
+                self.perform(host, effect, early);
+            }
         }
     }
 
-    fn perform(&mut self, host: usize, at: u64, effect: Effect, early: &[Entry]) {
+    fn perform(&mut self, host: usize, effect: Effect, early: &[Entry]) {
+        let at = self.at;
         match effect {
             Effect::Probe(order) => {
                 let (takes, outcome) = self.world.look(host, &order, &mut self.rng);
@@ -41,16 +45,35 @@ impl Cluster {
             Effect::Stream { link, stretches } => self.stream(host, at, link, &stretches, early),
             Effect::Close { link, reason } => {
                 let (wire, end) = end_of(link);
-                if self.network.close(at, wire, end, &reason, &mut self.rng) {
+                let kind = self.mutation == Some(Mutation::Lenient) && self.is_ended(self.network.host(wire, 1 - end));
+                if !kind && self.network.close(at, wire, end, &reason, &mut self.rng) {
                     let later = at + 1 + self.rng.below(20);
                     self.reach(later, host, Input::LinkDown { link, reason });
                 }
             }
             Effect::Carry(errand) => self.carry(host, at, errand),
+            Effect::Show(values) => self.show_values(host, &values),
             Effect::Reply(id, reply) => {
+                self.written(host, id, &reply);
                 self.story.tell(self.at, &name(host), || format!("answers {id:?}: {}", told(&reply)));
                 if let Some(life) = self.hosts[host].life.as_mut().filter(|_| self.mutation != Some(Mutation::DroppedReplies)) {
                     life.asked.remove(&id.0);
+                }
+            }
+            Effect::Find { chain, before, most } => {
+                if let Some((sequence, hash)) = self.hosts[host].disk.find(&chain, before, most) {
+                    self.reach(at, host, Input::Found { chain, sequence, hash });
+                }
+            }
+            Effect::Compare(entries) => {
+                if let Some(pair) = self.hosts[host].disk.differing(&entries) {
+                    self.reach(at, host, Input::Forked(Box::new(pair)));
+                }
+            }
+            Effect::Stop(reason) => {
+                self.story.tell(self.at, &name(host), || format!("must not go on: {reason}"));
+                if self.mutation != Some(Mutation::Stubborn) {
+                    self.stopped(host);
                 }
             }
             Effect::Note(note) => self.story.tell(self.at, &name(host), || note.to_string()),
@@ -107,7 +130,7 @@ impl Cluster {
                     let up = Input::LinkUp { link: link(wire, end), peer, dialled, remote: "192.0.2.9:999".into() };
                     // At once: whatever comes out of the link must come after it.
                     self.arrive(host, now, Arrival::Input(up));
-                    let measured = Input::Measured { link: link(wire, end), time: 1000, offset: 5 };
+                    let measured = Input::Measured { link: link(wire, end), time: 1000, offset: 5, sent: 0, received: 0 };
                     self.reach(self.at + limits::KEEPALIVE.0, host, measured);
                 } else {
                     self.network.shatter(self.at, wire, 20);
@@ -147,12 +170,18 @@ impl Cluster {
         let (host, life) = (self.network.host(wire, end), self.network.life(wire, end));
         let link = link(wire, end);
         let message = match parcel {
+            Parcel::Message(message) if self.network.garbles(wire, end) && SIGNED.contains(&message.kind()) => {
+                return self.garble(wire, end, message.encode());
+            }
             Parcel::Message(message) => *message,
             Parcel::Frame(mut frame) => {
                 if self.mutation == Some(Mutation::GarbledFrame) && 200 < frame.len() {
                     frame[100] ^= 1;
                 }
-                let read = Message::decode(self.options.network_id(), &frame[4..]);
+                if self.network.garbles(wire, end) && SIGNED.contains(&frame[4]) {
+                    return self.garble(wire, end, frame);
+                }
+                let read = self.read.read(frame);
                 demand(read.is_ok(), Check::Codec, self.at, || format!("{}: {}", name(host), read.as_ref().unwrap_err()))?;
                 read.expect("demanded")
             }
@@ -167,7 +196,10 @@ impl Cluster {
             Message::Entries(entries) => {
                 entries.iter().try_for_each(|entry| self.watch.delivered(self.at, entry))?;
                 let blind = self.mutation == Some(Mutation::BlindReader) && host == 0;
-                Message::Entries(if blind { entries.into_iter().map(blinded).collect() } else { entries })
+                let entries = self.understood(host, entries);
+                let entries = if blind { entries.into_iter().map(blinded).collect() } else { entries };
+                let keeper = self.mutation == Some(Mutation::BlindKeeper) && host == 0;
+                Message::Entries(if keeper { entries.into_iter().map(valueless).collect() } else { entries })
             }
             other => other,
         };
@@ -184,6 +216,8 @@ impl Cluster {
     fn send(&mut self, host: usize, at: u64, link: LinkId, message: &Message) {
         let (wire, end) = end_of(link);
         debug_assert!(self.network.host(wire, end) == host);
+        let claim = self.claims_unsynced(host, message);
+        self.fail_if(claim, Check::Unsynced, |claim| format!("{} says {claim}", name(host)));
         let parcel =
             if self.options.has(Feature::Codec) { Parcel::Frame(message.encode()) } else { Parcel::Message(Box::new(message.clone())) };
         self.network.send(at, wire, end, parcel, &mut self.rng);
@@ -191,12 +225,21 @@ impl Cluster {
 
     fn stream(&mut self, host: usize, at: u64, link: LinkId, stretches: &[Stretch], early: &[Entry]) {
         let (wire, end) = end_of(link);
-        let mut entries = self.hosts[host].disk.read(stretches);
+        let Ok(mut entries) = self.hosts[host].disk.read(stretches) else { return self.rotten(host) };
         let asked = |entry: &&Entry| {
             let header = &entry.header;
             stretches.iter().any(|stretch| stretch.chain == header.chain && (stretch.first..=stretch.last).contains(&header.sequence))
         };
         entries.extend(early.iter().filter(asked).cloned());
+        let me = self.hosts[host].settings.key.node();
+        let unsynced = entries.iter().find(|entry| entry.header.chain.author == me && !self.watch.was_written(&entry.hash));
+        self.fail_if(unsynced.map(|entry| entry.header.clone()), Check::Unsynced, |header| {
+            format!("{} sends {} {} before it is synced", name(host), header.chain, header.sequence)
+        });
+        let life = self.hosts[host].life.as_mut();
+        let twice = life.is_some_and(|life| !life.streams.insert(link));
+        self.fail_if(twice.then_some(()), Check::Bounds, |()| format!("{} streams twice at once over one link", name(host)));
+        self.falsify(host, &mut entries);
         let mut frames: Vec<Vec<Entry>> = Vec::new();
         let mut bytes = 0;
         for entry in entries {
@@ -219,6 +262,95 @@ impl Cluster {
         }
         let later = at + 1 + self.rng.below(40);
         self.reach(later, host, Input::Drained { link });
+        let Host { clock, life, .. } = &mut self.hosts[host];
+        if let Some(life) = life.as_mut().filter(|_| self.mutation == Some(Mutation::HastyDrain)) {
+            life.node.handle(clock.read(at), Input::Drained { link }, &mut Effects::default());
+        }
+    }
+
+    /// What a message says to be written and is not synced, by its sender's own chains.
+    fn claims_unsynced(&self, host: usize, message: &Message) -> Option<String> {
+        let Host { disk, settings, .. } = &self.hosts[host];
+        let me = settings.key.node();
+        match message {
+            Message::Heads(heads) => {
+                // What was given up or cut in the same turn was synced before.
+                let own = heads.heads.iter().filter(|head| head.chain.author == me);
+                let ahead = own.into_iter().find(|head| disk.head(&head.chain) < head.sequence && !self.watch.was_written(&head.hash));
+                ahead.map(|head| format!("that it has written {} {}", head.chain, head.sequence))
+            }
+            Message::Heartbeat(heartbeat) if heartbeat.value.author == me && heartbeat.value.said != Heartbeat::MUTE => {
+                let chain = ChainId { author: me, incarnation: heartbeat.value.incarnation, lane: Lane::State };
+                let synced = disk.head(&chain).max(self.watch.last_written(&chain));
+                (synced < heartbeat.value.said).then(|| format!("that it has written {chain} {}", heartbeat.value.said))
+            }
+            _ => None,
+        }
+    }
+
+    /// A frame with a flipped bit comes out: it must be refused, and the link ends.
+    fn garble(&mut self, wire: usize, end: usize, mut frame: Vec<u8>) -> Result<(), Failure> {
+        self.network.clean(wire, end);
+        let host = self.network.host(wire, end);
+        let place = 5 + below(&mut self.rng, frame.len() - 5);
+        let good = frame[place];
+        frame[place] ^= 1 << self.rng.below(8);
+        if self.mutation == Some(Mutation::Credulous) {
+            frame[place] = good;
+        }
+        let read = Message::decode(self.options.network_id(), &frame[4..]);
+        demand(read.is_err(), Check::Codec, self.at, || {
+            format!("{} takes a frame of kind {} with a flipped bit in byte {place}", name(host), frame[4])
+        })?;
+        let reason = read.map_or_else(|fault| fault.to_string(), |_| "a flipped bit".into());
+        self.story.tell(self.at, &name(host), || format!("refuses {reason}"));
+        self.network.close(self.at, wire, end, &reason, &mut self.rng);
+        self.arrive(host, self.network.life(wire, end), Arrival::Input(Input::LinkDown { link: link(wire, end), reason }));
+        Ok(())
+    }
+
+    /// What a faulty harness makes of entries on their way.
+    fn falsify(&self, host: usize, entries: &mut Vec<Entry>) {
+        match (self.mutation, entries.last()) {
+            (Some(Mutation::Ghostwriter), Some(last)) if 60_000 < self.at => {
+                let header = Header { sequence: last.header.sequence + 1, previous: last.hash, ..last.header.clone() };
+                if header.chain.author == self.hosts[host].settings.key.node() {
+                    entries.push(Entry::seal(&self.hosts[host].settings.key, header, vec![Fact::Unknown { kind: 999, body: vec![] }]));
+                }
+            }
+            (Some(Mutation::AlteredRelay), Some(last)) if !self.options.has(Feature::Codec) => {
+                let mut bytes = last.bytes().to_vec();
+                *bytes.last_mut().expect("an entry has bytes") ^= 1;
+                let altered = Entry::parse(&bytes).expect("the signature is not looked at");
+                entries.pop();
+                entries.push(altered);
+            }
+            _ => {}
+        }
+    }
+
+    /// Entries as a host understands them: an earlier version does not know all kinds.
+    pub fn understood(&self, host: usize, entries: Vec<Entry>) -> Vec<Entry> {
+        if !self.is_earlier(host) {
+            return entries;
+        }
+        let me = self.hosts[host].settings.key.node();
+        let known =
+            |fact: &Fact| if LATER.contains(&fact.kind()) { Fact::Unknown { kind: fact.kind(), body: fact.body() } } else { fact.clone() };
+        let read = |mut entry: Entry| {
+            if entry.header.chain.author != me && entry.facts.iter().any(|fact| LATER.contains(&fact.kind())) {
+                entry.facts = entry.facts.iter().map(known).collect();
+            }
+            entry
+        };
+        entries.into_iter().map(read).collect()
+    }
+
+    /// Remembers the first thing that does not hold, until the present step is over.
+    fn fail_if<T>(&mut self, found: Option<T>, check: Check, text: impl FnOnce(T) -> String) {
+        if let Some(found) = found {
+            self.failed.get_or_insert(Failure { check, at: self.at, text: text(found) });
+        }
     }
 
     fn carry(&mut self, host: usize, at: u64, errand: Box<Errand>) {
@@ -336,7 +468,7 @@ impl Cluster {
     fn deliver(&mut self, taken: Taken, knew: Option<&str>) -> Result<(), Failure> {
         self.story.tell(self.at, &name(taken.host), || format!("LETTER {} {:?}", taken.message, taken.items));
         demand(!taken.items.is_empty(), Check::Silence, self.at, || format!("{} sends a letter that tells nothing", name(taken.host)))?;
-        demand(knew.is_none(), Check::Twice, self.at, || {
+        demand(knew.is_none() || self.copied.is_some(), Check::Twice, self.at, || {
             format!("{} tells {:?} and {}", name(taken.host), taken.items, knew.unwrap_or(""))
         })?;
         for earlier in &self.world.taken {
@@ -346,7 +478,7 @@ impl Cluster {
                 } else {
                     self.watch.excuse(earlier, &taken, self.options.lease.0)
                 };
-                let excuse = if earlier.denied || taken.denied { Ok(()) } else { excuse };
+                let excuse = if earlier.denied || taken.denied || self.copied.is_some() { Ok(()) } else { excuse };
                 demand(excuse.is_ok(), Check::Twice, self.at, || {
                     format!("{} tells that {incident} is {phase}, and {}", name(taken.host), excuse.unwrap_err())
                 })?;
@@ -357,19 +489,32 @@ impl Cluster {
     }
 }
 
+/// Kinds of messages whose every bit is signed.
+const SIGNED: [u8; 4] = [4, 7, 8, 9];
+
+/// Kinds of facts that an earlier version does not know: nothing that is agreed on hangs on them.
+const LATER: [u16; 1] = [64];
+
 /// An entry without what it says of targets.
 fn blinded(mut entry: Entry) -> Entry {
     entry.facts = entry.facts.iter().filter(|fact| !matches!(fact, Fact::Judged(_))).cloned().collect();
     entry
 }
 
+/// An entry without what it says of the key/value store.
+fn valueless(mut entry: Entry) -> Entry {
+    entry.facts = entry.facts.iter().filter(|fact| !matches!(fact, Fact::Put(_) | Fact::Deleted(_))).cloned().collect();
+    entry
+}
+
 /// A message in a few words.
 fn outline(message: &Message) -> String {
     match message {
-        Message::Digest(digest) => format!("digest {}", peerwatch::base::id::hex(&digest[..4])),
+        Message::Digest(digest) => format!("digest {:08x}", digest.heads.iter().fold(0, |sum, hash| sum ^ hash) >> 32),
+        Message::Prefer(prefer) => format!("wants {}from {:?}", if prefer.push { "" } else { "nothing " }, prefer.authors),
         Message::Heads(heads) => {
             let chains: Vec<String> = heads.heads.iter().map(|head| format!("{} {}", head.chain, head.sequence)).collect();
-            format!("{} heads {chains:?}", if heads.complete { "all" } else { "new" })
+            format!("{} heads {chains:?}", if heads.complete == 0 { "new" } else { "all" })
         }
         Message::Entries(entries) => format!("{} entries", entries.len()),
         Message::Heartbeat(heartbeat) => format!("heartbeat of {}", heartbeat.value.author),
@@ -387,6 +532,10 @@ fn told(reply: &Reply) -> String {
             let answers = rows.iter().filter(|row| row.answer.is_some()).count();
             format!("{answers} of {} nodes pinged", rows.len())
         }
+        Reply::Traced(way) => way.as_ref().map_or_else(|| "no way".into(), |way| format!("a way over {} hops", way.hops.len())),
+        Reply::Revoked(node) => format!("{node} is no member any more"),
+        Reply::Written { revision } => format!("written as {revision}"),
+        Reply::Absent { key } => format!("there is no {key}"),
         Reply::Refused(reason) => reason.clone(),
     }
 }

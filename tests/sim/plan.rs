@@ -55,6 +55,20 @@ pub enum Fault {
     Split { side: BTreeSet<usize>, lasts: u64 },
     /// Nothing gets from one host to another for a while.
     OneWay { from: usize, to: usize, lasts: u64 },
+    /// Nothing gets from these hosts to the others for a while.
+    Lean { side: BTreeSet<usize>, lasts: u64 },
+    /// These pairs of hosts do not reach each other for a while.
+    Holes { pairs: BTreeSet<(usize, usize)>, lasts: u64 },
+    /// A bit is flipped on the way to one end of a link.
+    Garble { pick: u64, end: usize },
+    /// A bit is flipped on a host's disk.
+    Rot { host: usize, pick: u64 },
+    /// A host is copied; the copy boots, or goes on as if nothing had happened.
+    Copy { host: usize, booted: bool },
+    /// An admin revokes or retires a member.
+    Revoke { by: usize, host: usize, retire: bool },
+    /// A host says something that only a later version has words for.
+    Foretell { host: usize },
     /// A host's cable is out for a while.
     Cable { host: usize, lasts: u64 },
     /// A host stops in its next turn that writes something, and starts again after a while.
@@ -197,6 +211,30 @@ impl Plan {
             }
             Feature::Split => Fault::Split { side, lasts },
             Feature::OneWay => Fault::OneWay { from: host, to: other, lasts },
+            Feature::Lean => Fault::Lean { side, lasts },
+            Feature::Holes => {
+                let pairs = (0..options.nodes).flat_map(|b| (0..b).map(move |a| (a, b)));
+                Fault::Holes { pairs: pairs.filter(|_| rng.chance(40)).collect(), lasts }
+            }
+            Feature::Garble => Fault::Garble { pick: rng.next(), end: below(rng, 2) },
+            Feature::Rot => Fault::Rot { host, pick: rng.next() },
+            Feature::Copy => Fault::Copy { host, booted: rng.chance(50) },
+            Feature::Revoke => {
+                let admins: Vec<usize> = options.admins.iter().copied().collect();
+                let by = admins[below(rng, admins.len())];
+                // The others must be able to do without.
+                if host == by || self.survivors.contains(&host) {
+                    return;
+                }
+                Fault::Revoke { by, host, retire: rng.chance(30) }
+            }
+            Feature::Later => Fault::Foretell { host },
+            Feature::Leap => {
+                let most = if rng.chance(80) { 20 } else { 120 };
+                let years = 1 + rng.below(most);
+                let by = (years * 365 * 86_400_000).cast_signed();
+                Fault::Step { host, by: if rng.chance(50) { by } else { -by } }
+            }
             Feature::Cable => Fault::Cable { host, lasts },
             Feature::Crash => stop(if rng.chance(70) { How::Daemon } else { How::Unproved }),
             Feature::Power => stop(How::Power),
@@ -219,6 +257,8 @@ impl Plan {
             Feature::SlowDisk
             | Feature::Offset
             | Feature::Rate
+            | Feature::Uneven
+            | Feature::Earlier
             | Feature::Slow
             | Feature::Reference
             | Feature::Observer
@@ -227,7 +267,8 @@ impl Plan {
             | Feature::BadAddress
             | Feature::DialOut
             | Feature::ByChain
-            | Feature::Majority => return,
+            | Feature::Majority
+            | Feature::Values => return,
         };
         self.faults.push((at, fault));
     }

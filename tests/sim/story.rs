@@ -126,15 +126,14 @@ mod tests {
             options,
             plan,
             &expect![[r#"
-            b node:c#1 down, node:d#1 down d9d860
-            d node:a#1 down, node:b#1 down c4f30e
-            d t0#1 down ddf40f
-            b t0#1 down ddf40f
-            d t0#1 up 065e61
-            b t0#1 up 065e61
-            d node:b#1 up, node:c#1 up, node:d#1 up 11cdda
-            d node:a#1 up 893f96
-        "#]],
+                d node:a#1 down, node:b#1 down c4f30e
+                b node:c#1 down, node:d#1 down d9d860
+                d t0#1 down ddf40f
+                b t0#1 down ddf40f
+                d t0#1 up 065e61
+                b t0#1 up 065e61
+                d node:a#1 up, node:b#1 up, node:c#1 up, node:d#1 up a9008c
+            "#]],
         );
     }
 
@@ -147,11 +146,11 @@ mod tests {
             options,
             plan,
             &expect![[r#"
-            b node:a#1 down, t0#1 down 60adca
-            a node:b#1 down, t0#1 down c729dd
-            b node:a#1 up, node:b#1 up 4fcaa3
-            b t0#1 up 065e61
-        "#]],
+                a node:b#1 down, t0#1 down c729dd
+                b node:a#1 down, t0#1 down 60adca
+                b node:a#1 up, node:b#1 up 4fcaa3
+                b t0#1 up 065e61
+            "#]],
         );
     }
 

@@ -9,6 +9,7 @@ use peerwatch::logic::node::Node;
 use crate::checks::Failure;
 use crate::cluster::{Arrival, Cluster, Event, Life, beginning};
 use crate::mutation::Mutation;
+use crate::network::Parcel;
 use crate::options::{Feature, below, name};
 use crate::plan::{Fault, How};
 
@@ -31,7 +32,34 @@ impl Cluster {
                 }
                 None
             }
-            Fault::Split { lasts, .. } | Fault::OneWay { lasts, .. } | Fault::Cable { lasts, .. } => {
+            Fault::Garble { pick, end } => {
+                let whole = self.network.whole();
+                if !whole.is_empty() {
+                    self.network.flip(whole[usize::try_from(pick % whole.len() as u64).unwrap()], *end);
+                }
+                None
+            }
+            Fault::Rot { host, pick } => {
+                self.hosts[*host].disk.rot(*pick);
+                None
+            }
+            Fault::Foretell { host } => {
+                self.foretell(*host);
+                None
+            }
+            Fault::Revoke { by, host, retire } => {
+                self.revoke(*by, *host, *retire);
+                None
+            }
+            Fault::Copy { host, booted } => {
+                self.copy(*host, *booted);
+                None
+            }
+            Fault::Split { lasts, .. }
+            | Fault::OneWay { lasts, .. }
+            | Fault::Lean { lasts, .. }
+            | Fault::Holes { lasts, .. }
+            | Fault::Cable { lasts, .. } => {
                 self.block(&fault, true);
                 Some(*lasts)
             }
@@ -96,7 +124,9 @@ impl Cluster {
         self.story.tell(self.at, "-", || format!("over: {fault:?}"));
         self.world.remember(self.at);
         match fault {
-            Fault::Split { .. } | Fault::OneWay { .. } | Fault::Cable { .. } => self.block(fault, false),
+            Fault::Split { .. } | Fault::OneWay { .. } | Fault::Lean { .. } | Fault::Holes { .. } | Fault::Cable { .. } => {
+                self.block(fault, false);
+            }
             Fault::Pause { host, lasts } => {
                 self.hosts[*host].paused = false;
                 self.woken = Some(self.at);
@@ -118,6 +148,11 @@ impl Cluster {
                 *self.world.unable.entry((*host, target)).or_default() -= 1;
             }
             Fault::Break { .. }
+            | Fault::Garble { .. }
+            | Fault::Rot { .. }
+            | Fault::Foretell { .. }
+            | Fault::Copy { .. }
+            | Fault::Revoke { .. }
             | Fault::Stop { .. }
             | Fault::Step { .. }
             | Fault::BackUp { .. }
@@ -132,6 +167,8 @@ impl Cluster {
         let swallowed = |from: usize, to: usize| match fault {
             Fault::Split { side, .. } => side.contains(&from) != side.contains(&to),
             Fault::OneWay { from: a, to: b, .. } => (from, to) == (*a, *b),
+            Fault::Lean { side, .. } => side.contains(&from) && !side.contains(&to),
+            Fault::Holes { pairs, .. } => pairs.contains(&(from.min(to), from.max(to))),
             Fault::Cable { host, .. } | Fault::Pause { host, .. } => from == *host || to == *host,
             _ => false,
         };
@@ -161,8 +198,25 @@ impl Cluster {
         let id = self.at;
         if let Some(life) = self.hosts[host].life.as_mut() {
             life.asked.insert(id, until);
-            let command = Command::Ping { host: "192.0.2.7".into(), count: 3, within: WITHIN };
+            let goal = (host + 1 + usize::try_from(id % 7).unwrap_or(0)) % self.hosts.len();
+            let command = match id % 2 {
+                0 => Command::Ping { host: "192.0.2.7".into(), count: 3, within: WITHIN },
+                _ => Command::Trace { node: self.hosts[goal].settings.key.node(), within: WITHIN },
+            };
             self.reach(self.at, host, Input::Command { id: CommandId(id), command });
+        }
+    }
+
+    /// A host says on all lanes, and to all its peers, what only a later version has words for.
+    fn foretell(&mut self, host: usize) {
+        let Some(life) = self.hosts[host].life.as_ref().map(|life| life.number) else { return };
+        self.arrive(host, life, Arrival::Foretell);
+        for wire in self.network.whole() {
+            if let Some(end) = (0..2).find(|end| self.network.host(wire, *end) == host) {
+                let body = self.rng.bytes16();
+                let frame = [&[0, 0, 0, 17, 200][..], &body].concat();
+                self.network.send(self.at, wire, end, Parcel::Frame(frame), &mut self.rng);
+            }
         }
     }
 
@@ -170,29 +224,53 @@ impl Cluster {
     pub fn stop(&mut self, host: usize, how: How, away: Option<u64>) {
         self.hosts[host].doom = None;
         let Some(life) = self.hosts[host].life.take() else { return };
+        self.crash(host, &life, how);
         self.story.tell(self.at, &name(host), || format!("stops: {how:?}"));
         self.network.gone(self.at, host, how != How::Daemon && how != How::Unproved, &mut self.rng);
         let (at, forgetful) = (self.at, self.mutation == Some(Mutation::ForgetfulDisk));
         let before = self.hosts[host].disk.len();
         let disk = &mut self.hosts[host].disk;
         match how {
-            How::Daemon if forgetful => disk.forget(at, 3),
+            How::Daemon if forgetful => disk.forget(3),
             How::Daemon | How::Unproved | How::Power => {}
             How::Backup => disk.restore(at),
-            How::Wipe => disk.wipe(at),
+            How::Wipe => disk.wipe(),
         }
-        let disk = &self.hosts[host].disk;
-        for taken in self.world.taken.iter_mut().filter(|taken| taken.host == host) {
-            // What was sent and not noted is lost, and so is what was noted on a disk that is no more.
-            taken.lost |= (taken.life == life.number && taken.noted.is_none()) || taken.keys.iter().any(|key| disk.told(key).is_none());
-        }
-        self.story.tell(at, &name(host), || format!("keeps {} of {before} entries", disk.len()));
+        let kept = disk.len();
+        self.story.tell(at, &name(host), || format!("keeps {kept} of {before} entries"));
+        self.lose(host, life.number);
         // A life that could not write its first entry has left no proof of itself.
         self.hosts[host].next = if how == How::Daemon && !self.hosts[host].proved { How::Unproved } else { how };
-        self.forget();
+        if matches!(how, How::Backup | How::Wipe) || forgetful {
+            self.forget_values(host);
+        }
         if let Some(away) = away {
             self.later(at + away, Event::Start { host });
         }
+    }
+
+    /// What was written and not synced is lost, or is there all the same: all of it or nothing.
+    fn crash(&mut self, host: usize, life: &Life, how: How) {
+        if life.commit.is_none() {
+            return;
+        }
+        // What a daemon wrote is the system's affair once it is dead; without power most is gone.
+        let kept = self.rng.chance(if matches!(how, How::Daemon | How::Unproved) { 50 } else { 20 });
+        let kept = if kept { self.persist(host) } else { Ok(()) };
+        self.hosts[host].disk.lose();
+        if let Err(failure) = kept {
+            self.failed.get_or_insert(failure);
+        }
+    }
+
+    /// A host's disk may not hold any more what its last life sent.
+    fn lose(&mut self, host: usize, last: u64) {
+        let disk = &self.hosts[host].disk;
+        for taken in self.world.taken.iter_mut().filter(|taken| taken.host == host) {
+            // What was sent and not noted is lost, and so is what was noted on a disk that is no more.
+            taken.lost |= (taken.life == last && taken.noted.is_none()) || taken.keys.iter().any(|key| disk.told(key).is_none());
+        }
+        self.forget();
     }
 
     /// What no disk knows any more never was: the next incident of that target gets the same number.
@@ -215,6 +293,17 @@ impl Cluster {
         if !first {
             self.woken = Some(self.at);
         }
+        let by_chain = self.options.has(Feature::ByChain);
+        if self.hosts[host].disk.entries(by_chain).is_err() {
+            // What an empty disk is given instead knows nothing.
+            self.story.tell(self.at, &name(host), || "finds its journal damaged".into());
+            self.hosts[host].disk.wipe();
+            self.hosts[host].next = How::Wipe;
+            self.lose(host, self.hosts[host].lives);
+            self.forget_values(host);
+        }
+        let entries = self.hosts[host].disk.entries(by_chain).unwrap_or_default();
+        let entries = self.understood(host, entries);
         let how = self.hosts[host].next;
         let beginning = beginning(how, first, &mut self.rng);
         self.hosts[host].proved &= how == How::Daemon;
@@ -223,15 +312,15 @@ impl Cluster {
         if !matches!(how, How::Daemon | How::Unproved) {
             self.hosts[host].clock.reboot(self.at);
         }
-        let by_chain = self.options.has(Feature::ByChain);
         let host_number = host;
         let host = &mut self.hosts[host];
         host.lives += 1;
         let now = host.clock.read(self.at);
         let mut out = Effects::default();
-        let entries = host.disk.entries(by_chain).into_iter();
-        let node = Node::restore(host.settings.clone(), seed, entries, beginning, now, &mut out);
+        let node = Node::restore(host.settings.clone(), seed, &host.disk.past(), entries.into_iter(), beginning, now, &mut out);
+        let values = node.values();
         host.life = Some(Life::new(host.lives, node, self.at));
+        self.follow(host_number, &values);
         self.network.stirred = true;
         self.end_turn(host_number, now, out)
     }
@@ -245,9 +334,11 @@ impl Cluster {
                 self.woken = Some(self.at);
             }
             if let Some(life) = &mut self.hosts[host].life {
-                life.asked.values_mut().for_each(|until| *until = self.at + 2 * WITHIN.0);
+                life.asked.values_mut().for_each(|until| *until = (*until).max(self.at + 2 * WITHIN.0));
             }
-            if !self.plan.survivors.contains(&host) {
+            // Of two with one key one stops by itself, and then the other is the survivor.
+            let undecided = self.twins().is_some() && self.plan.survivors.contains(&self.member(host));
+            if !self.plan.survivors.contains(&host) && !(undecided && self.was_copied(self.member(host))) && !self.is_ended(host) {
                 self.hosts[host].dead = true;
                 let how = [How::Daemon, How::Power][below(&mut self.rng, 2)];
                 self.stop(host, how, None);

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::sync::{PoisonError, RwLock};
 
-use peerwatch::base::entry::{Entry, Header, Stretch};
+use peerwatch::base::entry::{Entry, Header, Record, Stretch};
 use peerwatch::base::fact::Fact;
 use peerwatch::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, TargetId};
 use peerwatch::base::key::SecretKey;
@@ -76,7 +77,17 @@ impl Place {
     }
 }
 
+/// Written while a child process begins: until its program is loaded it holds the locks of all stores of this process.
+static BIRTH: RwLock<()> = RwLock::new(());
+
+/// Begins a child process.
+pub(crate) fn begin(command: &mut Command) -> Child {
+    let _nobody_opens = BIRTH.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
+
 pub(crate) fn open(root: &Path) -> Result<(Store, Opening), OpenError> {
+    let _no_child_begins = BIRTH.read().unwrap_or_else(PoisonError::into_inner);
     Store::open(&root.join("state"), &root.join("run"), network(), key(1).node())
 }
 
@@ -104,6 +115,10 @@ impl Author {
     }
 
     pub(crate) fn write(&mut self, size: usize) -> Entry {
+        self.say(vec![Fact::Unknown { kind: 60_000, body: vec![7; size] }])
+    }
+
+    pub(crate) fn say(&mut self, facts: Vec<Fact>) -> Entry {
         self.sequence += 1;
         let header = Header {
             network: network(),
@@ -113,7 +128,7 @@ impl Author {
             lamport: self.sequence,
             wall: Wall(0),
         };
-        let entry = Entry::seal(&self.key, header, vec![Fact::Unknown { kind: 60_000, body: vec![7; size] }]);
+        let entry = Entry::seal(&self.key, header, facts);
         self.previous = entry.hash;
         entry
     }
@@ -133,6 +148,11 @@ pub(crate) fn sample(target: &str, at: i64) -> Sample {
         time: Some(Micros(u32::MAX)),
         detail: "slow".into(),
     }
+}
+
+/// The next entries of their chains, as a turn records them.
+pub(crate) fn records(entries: &[Entry]) -> Vec<Record> {
+    entries.iter().cloned().map(Record::Entry).collect()
 }
 
 pub(crate) fn entries(store: &Store) -> Vec<Entry> {

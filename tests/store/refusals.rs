@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use peerwatch::base::id::{Lane, NetworkId};
 use peerwatch::io::store::{OpenError, Store, StoreFault};
 use rusqlite::Connection;
 
-use crate::place::{Author, Place, STAGE, key, network, open, stage};
+use crate::place::{Author, Place, STAGE, begin, key, network, open, records, stage};
 
 #[test]
 fn a_second_opener_is_told_that_the_directory_is_in_use() {
@@ -27,13 +27,13 @@ fn a_second_opener_is_told_that_the_directory_is_in_use() {
 fn a_newer_database_is_refused_and_left_as_it_is() {
     let place = Place::new();
     let (mut store, _) = place.open();
-    store.commit(&Author::new(1, Lane::State).several(3), &[]).unwrap();
+    store.commit(&records(&Author::new(1, Lane::State).several(3)), &[]).unwrap();
     store.close().unwrap();
     place.sql("PRAGMA user_version = 9");
     let before = fs::read(place.journal()).unwrap();
     for _ in 0..2 {
         let error = place.try_open().unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 9, known: 1, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 9, known: 2, .. }), "{error}");
         assert!(error.to_string().contains("; install the newer version"), "{error}");
     }
     assert!(before == fs::read(place.journal()).unwrap());
@@ -43,7 +43,7 @@ fn a_newer_database_is_refused_and_left_as_it_is() {
 fn a_newer_database_with_a_log_keeps_its_log() {
     let place = Place::new();
     let (mut store, _) = place.open();
-    store.commit(&Author::new(1, Lane::State).several(3), &[]).unwrap();
+    store.commit(&records(&Author::new(1, Lane::State).several(3)), &[]).unwrap();
     place.sql("PRAGMA user_version = 9");
     let copy = place.copy();
     drop(store);
@@ -92,7 +92,7 @@ fn damage(place: &Place) {
 fn damage_after_an_unclean_stop_is_found_when_opening() {
     let place = Place::new();
     let (mut store, _) = place.open();
-    store.commit(&Author::new(1, Lane::State).several(2000), &[]).unwrap();
+    store.commit(&records(&Author::new(1, Lane::State).several(2000)), &[]).unwrap();
     drop(store);
     damage(&place);
     let error = place.try_open().unwrap_err();
@@ -104,14 +104,14 @@ fn damage_after_a_clean_stop_is_found_when_reading_and_the_next_start_checks() {
     let place = Place::new();
     let (mut store, _) = place.open();
     let mut author = Author::new(1, Lane::State);
-    store.commit(&author.several(2000), &[]).unwrap();
+    store.commit(&records(&author.several(2000)), &[]).unwrap();
     store.close().unwrap();
     damage(&place);
     let (mut store, opening) = place.open();
     assert!(!opening.unclean);
     let fault = store.entries(&mut |_| ()).unwrap_err();
     assert!(matches!(fault, StoreFault::Corrupt { .. }) && fault.to_string().contains("; stop peerwatchd, move"), "{fault}");
-    let _ = store.commit(&[Author::new(2, Lane::State).write(1)], &[]);
+    let _ = store.commit(&records(&[Author::new(2, Lane::State).write(1)]), &[]);
     let _ = store.close();
     assert!(matches!(place.try_open(), Err(OpenError::Damaged { .. })));
 }
@@ -127,7 +127,7 @@ fn a_changed_or_missing_entry_is_not_handed_out() {
     ] {
         let place = Place::new();
         let (mut store, _) = place.open();
-        store.commit(&Author::new(1, Lane::State).several(4), &[]).unwrap();
+        store.commit(&records(&Author::new(1, Lane::State).several(4)), &[]).unwrap();
         place.sql(change);
         let fault = store.entries(&mut |entry| assert!(entry.header.sequence <= 2)).unwrap_err();
         assert!(matches!(fault, StoreFault::Corrupt { .. }) && fault.to_string().contains(what), "{change}: {fault}");
@@ -145,7 +145,13 @@ fn a_directory_that_cannot_be_written_is_explained() {
         // Permissions do not bind root, so the child is nobody.
         command.uid(65_534);
     }
-    let said = stage(command, "refusals::stage_opens_a_directory_that_cannot_be_written", place.root.path()).output().unwrap();
+    let said = begin(
+        stage(command, "refusals::stage_opens_a_directory_that_cannot_be_written", place.root.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    )
+    .wait_with_output()
+    .unwrap();
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let expected = format!("refused: {}", place.state().display());
     assert!(said.contains(&expected) && said.contains("Permission denied") && said.contains("; check that its directory"), "{said}");

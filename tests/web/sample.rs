@@ -7,7 +7,9 @@ use peerwatch::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use peerwatch::base::outcome::{Standing, Verdict};
 use peerwatch::base::settings::Role;
 use peerwatch::base::time::{Micros, Span, Wall};
-use peerwatch::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use peerwatch::base::view::{
+    ClockView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView,
+};
 use peerwatch::base::wire::Answer;
 
 /// The moment of the view.
@@ -54,6 +56,7 @@ pub(crate) fn vantages() -> Vec<Vantage> {
         received,
         times,
         detail: detail.into(),
+        path: vec![],
     };
     let row = |node: &str, answer| Vantage { node: node.into(), answer };
     vec![
@@ -250,6 +253,8 @@ fn nodes() -> Arc<[Arc<NodeView>]> {
             since: if up { ago("12d4h") } else { ago("3m") },
             time: (me == 0).then(|| Micros(1_000 + 9_137 * peer as u32)),
             offset: (me == 0).then_some(12 * peer as i64 - 20),
+            lag: (me == 0).then_some(LagView { peer_lacks: peer as u64 / 2, lacks: 0 }),
+            bytes: (me == 0).then_some((48_000 * peer as u64, 1_250_000)),
             detail: if up { format!("over [2001:db8::{peer}]:9630") } else { "no answer to four pings".into() },
         }
     };
@@ -266,6 +271,7 @@ fn nodes() -> Arc<[Arc<NodeView>]> {
         ways: if number < 2 { vec!["mail".into()] } else { vec![] },
         lacks: if number == 2 { vec!["send ICMP (no CAP_NET_RAW)".into()] } else { vec![] },
         same_definition: if number == 2 { Some(false) } else { Some(true) },
+        clock: (0 < number && number < 4).then_some(ClockView { offset: 12 * number as i64 - 20, measured: number < 3 }),
         incarnation: (number < 4).then_some(Incarnation { opened: 17, nonce: [number as u8 + 1; 16] }),
         addresses: if number < 3 { vec![format!("{}.example.org:9630", NODES[number])] } else { vec![] },
         links: if number < 4 { (0..4).filter(|peer| *peer != number).map(|peer| link(number, peer)).collect() } else { vec![] },
@@ -278,7 +284,10 @@ fn journal() -> Arc<JournalView> {
         author: NODES[number / 2].into(),
         incarnation: Incarnation { opened: 17, nonce: [number as u8 / 2 + 1; 16] },
         lane: ["state", "events"][number % 2],
+        base: 1_000 * (number as u64 % 2),
         sequence: 1_200 + 37 * number as u64,
+        behind: vec![],
+        missing: 0,
     };
-    Arc::new(JournalView { entries: 48_211, heads: (0..8).map(head).collect() })
+    Arc::new(JournalView { entries: 48_211, heads: (0..8).map(head).collect(), forks: vec![] })
 }

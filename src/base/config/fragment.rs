@@ -67,6 +67,7 @@ tables! {
     HostFile {
         node: Table<HostNode>,
         listen: Table<Listen>,
+        web: Table<Web>,
         network: Entries<HostNetwork>,
         mail: Option<Spanned<Table<Mail>>>,
     }
@@ -78,6 +79,10 @@ tables! {
     Listen {
         mesh: Option<Text>,
         web: Option<Text>,
+    }
+    /// `[web]`.
+    Web {
+        token_file: Option<Text>,
     }
     /// `[[network]]` of a host.
     HostNetwork {

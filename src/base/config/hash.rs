@@ -11,7 +11,8 @@ use crate::base::target::{Confirm, Expected, Http, Icmp, Probe, Quorum, Target, 
 
 /// The hash of all of `network` but its name and its hash.
 pub(super) fn definition(network: &Network) -> [u8; 32] {
-    let Network { name: _, id, network: _, definition: _, split, roster, targets, channels, lease, journal_size, node_target } = network;
+    let Network { name: _, id, network: _, definition: _, split, roster, former: _, targets, channels, lease, journal_size, node_target } =
+        network;
     let mut hash = Hash(blake3::Hasher::new());
     hash.text("peerwatch definition 1");
     hash.text(id);

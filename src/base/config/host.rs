@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Spanned;
 
-use crate::base::config::fragment::{HostFile, HostNode, Listen, Mail, Table};
+use crate::base::config::fragment::{HostFile, HostNode, Listen, Mail, Table, Web};
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::check_name;
 use crate::base::config::{ConfigError, LOCAL, Layer, MESH_PORT, WEB_PORT};
@@ -23,6 +23,7 @@ pub(super) fn settings(layers: &[Layer], hostname: &str) -> Result<Host, ConfigE
         name: merged.name.as_ref().map(Placed::name).transpose()?.unwrap_or_else(|| name_from(hostname)),
         mesh: merged.mesh.as_ref().map(Placed::socket).transpose()?.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, MESH_PORT))),
         web: merged.web.as_ref().map(Placed::socket).transpose()?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], WEB_PORT))),
+        web_token_file: merged.token_file.as_ref().map(whole_path).transpose()?,
         mail: mail(&merged)?,
         networks: merged.networks,
     })
@@ -34,6 +35,7 @@ struct Merged<'a> {
     name: Option<Placed<'a, String>>,
     mesh: Option<Placed<'a, String>>,
     web: Option<Placed<'a, String>>,
+    token_file: Option<Placed<'a, String>>,
     networks: Vec<String>,
     /// The last `[mail]` header, to have a place for what is missing in it.
     mail: Option<Placed<'a, Table<Mail>>>,
@@ -46,10 +48,17 @@ struct Merged<'a> {
 
 impl<'a> Merged<'a> {
     fn lay(&mut self, source: Source<'a>, file: &'a HostFile) -> Result<(), ConfigError> {
-        let HostFile { node: Table(HostNode { name }), listen: Table(Listen { mesh, web }), network: _, mail } = file;
+        let HostFile {
+            node: Table(HostNode { name }),
+            listen: Table(Listen { mesh, web }),
+            web: Table(Web { token_file }),
+            network: _,
+            mail,
+        } = file;
         cover(&mut self.name, source, name.as_ref());
         cover(&mut self.mesh, source, mesh.as_ref());
         cover(&mut self.web, source, web.as_ref());
+        cover(&mut self.token_file, source, token_file.as_ref());
         cover(&mut self.mail, source, mail.as_ref());
         if let Some(mail) = mail {
             let Mail { server, tls, user, password_file, dry_run } = &mail.get_ref().0;
@@ -118,11 +127,16 @@ fn mail(merged: &Merged<'_>) -> Result<Option<settings::Mail>, ConfigError> {
     Ok(Some(settings::Mail { host, port, tls, user, password_file, dry_run }))
 }
 
-fn password_file(place: &Placed<'_, String>, has_user: bool) -> Result<PathBuf, ConfigError> {
+fn whole_path(place: &Placed<'_, String>) -> Result<PathBuf, ConfigError> {
     let path = PathBuf::from(place.text()?);
     if !path.is_absolute() {
         return Err(place.fault("this path does not begin at /", "write the whole path, as in \"/etc/peerwatch/smtp-password\""));
     }
+    Ok(path)
+}
+
+fn password_file(place: &Placed<'_, String>, has_user: bool) -> Result<PathBuf, ConfigError> {
+    let path = whole_path(place)?;
     if !has_user {
         return Err(place.fault("there is a password but no login name", "add user = \"…\", or remove this line"));
     }

@@ -31,6 +31,7 @@ pub(super) fn settings(node_name: &str, me: NodeId, gateway: bool, name_servers:
         definition: [0; 32],
         split: Split::Each,
         roster: vec![member],
+        former: Vec::new(),
         targets,
         channels: Vec::new(),
         lease: network::LEASE,

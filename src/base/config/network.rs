@@ -46,6 +46,7 @@ pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(
             .read_if(size.as_ref(), |value| value.size(limits::JOURNAL_LEAST..=limits::JOURNAL_MOST))?
             .unwrap_or(JOURNAL_SIZE),
         roster: roster.members,
+        former: Vec::new(),
         node_target: target::node_template(),
     };
     network.definition = hash::definition(&network);

@@ -4,12 +4,14 @@
 //! other client would. Nothing is kept between calls.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream, ObjectManagerProxy};
 use zbus::message::Type;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, MatchRule, MessageStream, OwnedVariant, Variant};
+use zbus::{Connection, Fd, MatchRule, MessageStream, OwnedVariant, Variant};
 
 use super::Trouble;
 use crate::base::time::Span;
@@ -17,7 +19,8 @@ use crate::base::time::Span;
 /// The daemon's name on the bus.
 pub(super) const NAME: &str = "org.peerwatch.Peerwatch1";
 
-const ROOT: &str = "/org/peerwatch/Peerwatch1";
+/// The path of the root object.
+pub(super) const ROOT: &str = "/org/peerwatch/Peerwatch1";
 
 /// The bus and the daemon have this long to answer; whoever is slower is stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +41,14 @@ pub(super) type Rows = Vec<(String, BTreeMap<String, OwnedVariant>)>;
 #[zbus::proxy(interface = "org.peerwatch.Peerwatch1.Manager", assume_defaults = false)]
 trait Manager {
     fn ping(&self, network: &str, host: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
+    fn revoke(&self, network: &str, node: &str, reason: &str, retire: bool) -> zbus::Result<String>;
+    fn journal_stats(&self, network: &str) -> zbus::Result<(BTreeMap<String, OwnedVariant>, Rows)>;
+    fn verify_journal(&self, network: &str) -> zbus::Result<BTreeMap<String, OwnedVariant>>;
+    fn backup_journal(&self, network: &str, into: Fd<'_>) -> zbus::Result<u64>;
+    fn compact_journal(&self, network: &str) -> zbus::Result<u64>;
+    #[zbus(signal)]
+    fn journal_progress(&self, network: &str, work: &str, done: u64, total: u64) -> zbus::Result<()>;
+    fn trace(&self, network: &str, node: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<(bool, u64, Rows)>;
 }
 
 /// A connection to the daemon.
@@ -54,6 +65,11 @@ impl Client {
         Ok(Self { bus })
     }
 
+    /// The connection, for other interfaces of the root object.
+    pub(super) const fn bus(&self) -> &Connection {
+        &self.bus
+    }
+
     /// Everything that the daemon shows, in one call.
     pub(super) async fn objects(&self) -> Result<Objects, Trouble> {
         let manager = ObjectManagerProxy::builder(&self.bus).destination(NAME).path(ROOT).cache_properties(CacheProperties::No);
@@ -66,9 +82,51 @@ impl Client {
 
     /// Every node of the network pings a host.
     pub(super) async fn ping(&self, network: &str, host: &str, count: u16, within: Span) -> Result<Rows, Trouble> {
-        let manager = ManagerProxy::builder(&self.bus).destination(NAME).path(ROOT).cache_properties(CacheProperties::No);
         let options = [("Count", Variant::from(u32::from(count))), ("WithinUSec", Variant::from(within.0 * 1000))];
-        manager.build().await?.ping(network, host, options.into()).await.map_err(Trouble::from)
+        self.manager().await?.ping(network, host, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// The way to a node: whether there is one, how long its answer took, and the hops.
+    pub(super) async fn trace(&self, network: &str, node: &str, within: Span) -> Result<(bool, u64, Rows), Trouble> {
+        let options = [("WithinUSec", Variant::from(within.0 * 1000))];
+        self.manager().await?.trace(network, node, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// Ends a node's membership; returns its name.
+    pub(super) async fn revoke(&self, network: &str, node: &str, reason: &str, retire: bool) -> Result<String, Trouble> {
+        self.manager().await?.revoke(network, node, reason, retire).await.map_err(Trouble::from)
+    }
+
+    /// What a network's journal takes, in all and by chain.
+    pub(super) async fn journal_stats(&self, network: &str) -> Result<(BTreeMap<String, OwnedVariant>, Rows), Trouble> {
+        Ok(self.manager().await?.journal_stats(network).await?)
+    }
+
+    /// Has a network's whole journal checked; `tell` hears how far it is: done, and in all.
+    pub(super) async fn verify_journal(
+        &self,
+        network: &str,
+        tell: impl FnMut(u64, u64),
+    ) -> Result<BTreeMap<String, OwnedVariant>, Trouble> {
+        let manager = self.manager().await?;
+        followed(&manager, manager.verify_journal(network), tell).await
+    }
+
+    /// Has a copy of a network's journal written into an open file.
+    pub(super) async fn backup_journal(&self, network: &str, into: BorrowedFd<'_>, tell: impl FnMut(u64, u64)) -> Result<u64, Trouble> {
+        let manager = self.manager().await?;
+        followed(&manager, manager.backup_journal(network, into.into()), tell).await
+    }
+
+    /// Has the free space of a network's journal given back.
+    pub(super) async fn compact_journal(&self, network: &str, tell: impl FnMut(u64, u64)) -> Result<u64, Trouble> {
+        let manager = self.manager().await?;
+        followed(&manager, manager.compact_journal(network), tell).await
+    }
+
+    async fn manager(&self) -> Result<ManagerProxy<'_>, Trouble> {
+        let manager = ManagerProxy::builder(&self.bus).destination(NAME).path(ROOT).cache_properties(CacheProperties::No);
+        Ok(manager.build().await?)
     }
 
     /// All signals of the daemon from now on, and whether it leaves the bus.
@@ -78,6 +136,26 @@ impl Client {
         let bus = DBusProxy::new(&self.bus).await?;
         let owner = bus.receive_name_owner_changed_with_args(&[(0, NAME)]).await?;
         Ok((signals, owner))
+    }
+}
+
+/// Waits for a call and tells meanwhile how far the daemon's work is; there is one such work at a time.
+async fn followed<T>(
+    manager: &ManagerProxy<'_>,
+    call: impl Future<Output = zbus::Result<T>>,
+    mut tell: impl FnMut(u64, u64),
+) -> Result<T, Trouble> {
+    let mut progress = manager.receive_journal_progress().await?;
+    let mut call = std::pin::pin!(call);
+    loop {
+        tokio::select! {
+            done = &mut call => return Ok(done?),
+            Some(signal) = progress.next() => {
+                if let Ok(args) = signal.args() {
+                    tell(args.done, args.total);
+                }
+            }
+        }
     }
 }
 

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
 use super::client::{Objects, Properties, Rows};
+use crate::base::command::{Step, Way};
 use crate::base::id::{Incarnation, IncidentId, Lane, NodeId, TargetId};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Phase, Role};
 use crate::base::time::{Micros, Span, Wall};
-use crate::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
-use crate::front::json::Vantage;
+use crate::base::view::{
+    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
+    WatcherView,
+};
+use crate::front::json::{self, Fork, Stats, Vantage, Verified};
 
 /// All networks, by name.
 pub(super) fn views(objects: &Objects) -> Vec<View> {
@@ -71,6 +75,7 @@ pub(super) fn node(properties: &Properties) -> NodeView {
             _ => None,
         },
         incarnation: life(&properties.text("Incarnation")),
+        clock: clock(properties.value("Clock").unwrap_or_default()),
         addresses: properties.texts("Addresses"),
         links: links(properties),
     }
@@ -136,6 +141,45 @@ pub(super) fn vantages(rows: Rows) -> Vec<Vantage> {
     rows.into_iter().map(row).collect()
 }
 
+/// The way to a node.
+pub(super) fn way((found, took, hops): (bool, u64, Rows)) -> Option<Way> {
+    let step = |(node, traits): (String, BTreeMap<String, OwnedVariant>)| Step { node, time: traits.time("TimeUSec") };
+    found.then(|| Way { hops: hops.into_iter().map(step).collect(), took: Span(took / 1000) })
+}
+
+/// What a journal takes: figures in all, and each chain with its entries and bytes.
+pub(super) fn stats((totals, chains): (BTreeMap<String, OwnedVariant>, Rows)) -> Stats {
+    let number = |name| totals.value(name).unwrap_or_default();
+    let fork = |(author, incarnation, lane, sequence): (String, String, String, u64)| Fork { author, incarnation, lane, sequence };
+    let chain = |(author, traits): (String, BTreeMap<String, OwnedVariant>)| {
+        let (entries, bytes) = (traits.value("Entries").unwrap_or_default(), traits.value("Bytes").unwrap_or_default());
+        Some(json::chain(&head(author, &traits)?, entries, bytes))
+    };
+    Stats {
+        entries: number("Entries"),
+        entry_bytes: number("EntryBytes"),
+        file_bytes: number("FileBytes"),
+        log_bytes: number("LogBytes"),
+        free_bytes: number("FreeBytes"),
+        limit_bytes: number("LimitBytes"),
+        samples: number("Samples"),
+        forks: totals.value::<Vec<_>>("Forks").unwrap_or_default().into_iter().map(fork).collect(),
+        chains: chains.into_iter().filter_map(chain).collect(),
+    }
+}
+
+/// What a look over a whole journal found.
+pub(super) fn verified(found: &BTreeMap<String, OwnedVariant>) -> Verified {
+    let number = |name| found.value(name).unwrap_or_default();
+    Verified {
+        entries: number("Entries"),
+        chains: number("Chains"),
+        bytes: number("Bytes"),
+        faults: found.texts("Faults"),
+        more_faults: number("MoreFaults"),
+    }
+}
+
 const PRESENCES: [Presence; 5] = [Presence::Me, Presence::Alive, Presence::Suspect, Presence::Dead, Presence::Unheard];
 const STANDINGS: [Standing; 5] = [Standing::Unknown, Standing::Up, Standing::Degraded, Standing::Down, Standing::Held];
 const VERDICTS: [Verdict; 5] = [Verdict::Unknown, Verdict::Up, Verdict::Degraded, Verdict::Down, Verdict::Unable];
@@ -164,11 +208,21 @@ fn links(properties: &Properties) -> Vec<LinkView> {
             since: traits.moment("SinceUSec").unwrap_or_default(),
             time: measured.and_then(|traits| traits.time("TimeUSec")),
             offset: measured.and_then(|traits| traits.value::<i64>("OffsetUSec")).map(|micros| micros / 1000),
+            lag: measured.and_then(lag),
+            bytes: measured.and_then(|traits| traits.value("SentBytes").zip(traits.value("ReceivedBytes"))),
             detail: traits.text("Detail"),
             peer,
         }
     };
     rows(properties, "Links").into_iter().map(link).collect()
+}
+
+fn lag(traits: &BTreeMap<String, OwnedVariant>) -> Option<LagView> {
+    Some(LagView { peer_lacks: traits.value("PeerLacks")?, lacks: traits.value("Lacks")? })
+}
+
+fn clock(traits: BTreeMap<String, OwnedVariant>) -> Option<ClockView> {
+    Some(ClockView { offset: traits.value::<i64>("OffsetUSec")? / 1000, measured: traits.truth("Measured") })
 }
 
 fn watchers(properties: &Properties) -> Vec<WatcherView> {
@@ -202,12 +256,25 @@ fn notice((channel, traits): (String, BTreeMap<String, OwnedVariant>)) -> Notice
 }
 
 fn journal(network: &Properties) -> JournalView {
-    let heads: Vec<(String, String, String, u64)> = network.value("JournalHeads").unwrap_or_default();
-    let lanes = Lane::ALL.map(Lane::name);
-    let head = |(author, incarnation, lane, sequence): (String, String, String, u64)| {
-        Some(HeadView { author, incarnation: life(&incarnation)?, lane: known(&lanes, &lane), sequence })
+    let heads = rows(network, "JournalHeads").into_iter().filter_map(|(author, traits)| head(author, &traits)).collect();
+    let fork = |(author, traits): (String, BTreeMap<String, OwnedVariant>)| {
+        let (lane, sequence) = (known(&Lane::ALL.map(Lane::name), &traits.text("Lane")), traits.value("Sequence").unwrap_or_default());
+        Some(ForkView { author, incarnation: life(&traits.text("Incarnation"))?, lane, sequence })
     };
-    JournalView { entries: network.value("JournalEntries").unwrap_or_default(), heads: heads.into_iter().filter_map(head).collect() }
+    let forks = rows(network, "JournalForks").into_iter().filter_map(fork).collect();
+    JournalView { entries: network.value("JournalEntries").unwrap_or_default(), heads, forks }
+}
+
+fn head(author: String, traits: &BTreeMap<String, OwnedVariant>) -> Option<HeadView> {
+    Some(HeadView {
+        author,
+        incarnation: life(&traits.text("Incarnation"))?,
+        lane: known(&Lane::ALL.map(Lane::name), &traits.text("Lane")),
+        base: traits.value("Base").unwrap_or_default(),
+        sequence: traits.value("Last").unwrap_or_default(),
+        behind: traits.value("Behind").unwrap_or_default(),
+        missing: traits.value("Missing").unwrap_or_default(),
+    })
 }
 
 fn key(text: &str) -> NodeId {

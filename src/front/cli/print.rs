@@ -5,8 +5,9 @@
 
 use super::table::{Cell, Table, Terminal, Tone, against, counted, harmless, loss, standing, time};
 use super::watch::Change;
+use crate::base::command::Way;
 use crate::base::outcome::{Standing, Verdict};
-use crate::base::time::{Micros, Wall};
+use crate::base::time::{Micros, Span, Wall};
 use crate::base::view::{IncidentView, NodeView, Presence, TargetView, View};
 use crate::front::json::{self, Vantage};
 
@@ -112,20 +113,39 @@ fn answer(row: &Vantage) -> (String, Tone) {
     }
 }
 
+/// The way to a node, one line for each hop.
+pub(super) fn way(node: &str, way: Option<&Way>, within: Span, terminal: &Terminal) -> String {
+    let node = harmless(node);
+    let Some(way) = way else {
+        let why = "it is not alive, or no chain of links leads there; peerwatchctl nodes says who was heard";
+        return format!("{}\n", terminal.paint(&format!("no way to {node} was found within {within}: {why}"), Tone::Bad));
+    };
+    if way.hops.is_empty() {
+        return format!("{node} is this node\n");
+    }
+    let mut table = Table::new(&["HOP", "NODE", "LINK", "SUM"]);
+    let mut sum = Some(Micros(0));
+    for (number, step) in way.hops.iter().enumerate() {
+        sum = sum.zip(step.time).map(|(sum, time)| Micros(sum.0.saturating_add(time.0)));
+        table.row(vec![Cell::new((number + 1).to_string()), Cell::new(&step.node), time(step.time), time(sum)]);
+    }
+    format!("{}the answer came after {}\n", table.lines(terminal), way.took)
+}
+
 /// A table whose rows say of which network they are, where there are several.
-struct Networks {
+pub(super) struct Networks {
     table: Table,
     several: bool,
 }
 
 impl Networks {
-    fn new(views: &[View], headers: &[&'static str]) -> Self {
+    pub(super) fn new(views: &[View], headers: &[&'static str]) -> Self {
         let several = 1 < views.len();
         let first: &[&'static str] = if several { &["NETWORK"] } else { &[] };
         Self { table: Table::new(&[first, headers].concat()), several }
     }
 
-    fn row(&mut self, view: &View, mut cells: Vec<Cell>) {
+    pub(super) fn row(&mut self, view: &View, mut cells: Vec<Cell>) {
         if self.several {
             cells.insert(0, Cell::new(&view.network));
         }
@@ -133,7 +153,7 @@ impl Networks {
     }
 
     /// The table, or why there is none.
-    fn lines(&self, terminal: &Terminal, nothing: &str) -> String {
+    pub(super) fn lines(&self, terminal: &Terminal, nothing: &str) -> String {
         match self.table.lines(terminal) {
             lines if lines.is_empty() && terminal.headers => format!("{nothing}\n"),
             lines => lines,

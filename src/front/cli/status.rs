@@ -7,7 +7,7 @@ use super::print::{may_be_away, presence, target_detail, told, totals, ups};
 use super::table::{Cell, Table, Terminal, Tone, brief, counted, harmless, standing};
 use crate::base::outcome::Standing;
 use crate::base::time::Span;
-use crate::base::view::{Presence, View};
+use crate::base::view::{ForkView, Presence, View};
 use crate::front::json;
 
 /// Lines of one kind; whoever wants more asks for the table.
@@ -106,6 +106,7 @@ fn remarkable(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
     }
     lines.extend(view.remarks.iter().map(|remark| (remark.clone(), Tone::Poor)));
     first(&mut lines, nodes(view, terminal), "nodes");
+    first(&mut lines, forks(view), "journal stats");
     first(&mut lines, targets(view, terminal), "targets");
     lines
 }
@@ -131,6 +132,16 @@ fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
         }
     }
     lines
+}
+
+/// Chains that end because of what their authors signed.
+fn forks(view: &View) -> Vec<(String, Tone)> {
+    let line = |fork: &ForkView| {
+        let what =
+            format!("node {} signed two different entries {} of {} (life {})", fork.author, fork.sequence, fork.lane, fork.incarnation);
+        (format!("{what}: its key is or was used twice, and nothing after that counts"), Tone::Poor)
+    };
+    view.journal.forks.iter().map(line).collect()
 }
 
 /// Targets that are not up without an open incident that says so, and those about which watchers differ.

@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 
 use super::table::{Cell, Table, Terminal, Tone};
 use super::{print, status};
-use crate::base::id::{IncidentId, NodeId, TargetId};
+use crate::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::Role;
 use crate::base::time::{Micros, Span, Wall};
-use crate::base::view::{IncidentView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::base::view::{ForkView, IncidentView, JournalView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
 
 /// 2026-11-20 03:12:00 UTC.
 const NOW: Wall = Wall(1_795_144_320_000);
@@ -37,6 +37,7 @@ fn node(name: &str, presence: Presence) -> Arc<NodeView> {
         lacks: vec![],
         same_definition: None,
         incarnation: None,
+        clock: None,
         addresses: vec![],
         links: vec![],
     })
@@ -135,6 +136,8 @@ fn what_is_remarkable_follows_the_verdict() {
     partial.partial = true;
     let mut away = target("node:laptop", Standing::Down, &[]);
     away.sometimes = true;
+    let incarnation = Incarnation { opened: 8, nonce: [2; 16] };
+    let fork = ForkView { author: "nas".into(), incarnation, lane: "events", sequence: 40 };
     let view = View {
         fault: Some("no space left on device; free some".into()),
         remarks: [String::from("keys/kiosk.pub cannot be read: kiosk is left out")].into(),
@@ -146,6 +149,7 @@ fn what_is_remarkable_follows_the_verdict() {
             node("tv", Presence::Unheard),
         ]
         .into(),
+        journal: Arc::new(JournalView { forks: vec![fork], ..JournalView::default() }),
         targets: [
             Arc::new(partial),
             Arc::new(target("ipv6", Standing::Unknown, &[("ber1", Verdict::Unable, "no IPv6 here")])),
@@ -166,6 +170,7 @@ fn what_is_remarkable_follows_the_verdict() {
         node fra1 is suspect, last heard 6m ago
         node laptop is dead, last heard 6m ago (it may be away)
         node tv was not heard since ber1 started
+        node nas signed two different entries 40 of events (life 8.02020202): its key is or was used twice, and nothing after that counts
         target shop is up, but fra1 calls it down: timeout�[2J
         target ipv6 is unknown since 02:12: ber1: no IPv6 here
         target backup is held since 2026-11-19 02:12
@@ -286,6 +291,11 @@ fn patience_has_bounds() {
     }
 }
 
+/// Whether a command, or one below it, has a flag.
+fn has(command: &clap::Command, flag: &str) -> bool {
+    command.get_arguments().any(|argument| argument.get_long() == Some(flag)) || command.get_subcommands().any(|below| has(below, flag))
+}
+
 #[test]
 fn every_flag_is_in_the_manual_page() {
     use clap::CommandFactory as _;
@@ -303,7 +313,6 @@ fn every_flag_is_in_the_manual_page() {
     // And the reverse: no flag is described that there is not.
     for described in page.split("Fl Fl ").skip(1) {
         let flag = described.split([' ', '\n']).next().unwrap();
-        let known = |command: &clap::Command| command.get_arguments().any(|argument| argument.get_long() == Some(flag));
-        assert!(known(&command) || command.get_subcommands().any(known), "--{flag} does not exist");
+        assert!(has(&command, flag), "--{flag} does not exist");
     }
 }

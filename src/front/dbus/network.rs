@@ -5,8 +5,9 @@ use std::sync::Arc;
 use zbus::{OwnedObjectPath, interface};
 
 use super::shelf::{Followed, Object, Shown};
-use super::value::{moment, optional, text, texts};
-use crate::base::view::View;
+use super::value::{Known, Rows, moment, optional, text, texts};
+use crate::base::limits;
+use crate::base::view::{ForkView, HeadView, View};
 
 /// What the object shows: the view, and where its parts are.
 pub(super) struct Shape {
@@ -37,6 +38,7 @@ impl Object for Network {
         Followed::carried("Fault", |a, b| a.view.fault == b.view.fault),
         Followed::carried("Isolated", |a, b| a.view.isolated == b.view.isolated),
         Followed::carried("Remarks", |a, b| a.view.remarks == b.view.remarks && a.hidden == b.hidden),
+        Followed::carried("JournalForks", |a, b| a.view.journal.forks == b.view.journal.forks),
         Followed::named("Nodes", |a, b| Arc::ptr_eq(&a.nodes, &b.nodes)),
         Followed::named("Targets", |a, b| Arc::ptr_eq(&a.targets, &b.targets)),
         Followed::named("Incidents", |a, b| Arc::ptr_eq(&a.incidents, &b.incidents)),
@@ -111,11 +113,23 @@ impl Network {
         self.0.now().view.journal.entries
     }
 
-    /// Author, incarnation, lane and last sequence number of each chain.
+    /// Where chains end because their authors signed two things for one place.
+    #[zbus(property)]
+    fn journal_forks(&self) -> Rows {
+        let row = |fork: &ForkView| {
+            let known = Known::default().with("Incarnation", super::node::life(&fork.incarnation)).with("Lane", fork.lane);
+            (text(&fork.author), known.with("Sequence", fork.sequence).traits())
+        };
+        self.0.now().view.journal.forks.iter().map(row).collect()
+    }
+
+    /// How far this node has each chain, by author; of very many the first.
     #[zbus(property(emits_changed_signal = "false"))]
-    fn journal_heads(&self) -> Vec<(String, String, String, u64)> {
-        let view = self.0.now().view.clone();
-        let heads = view.journal.heads.iter();
-        heads.map(|head| (text(&head.author), super::node::life(&head.incarnation), head.lane.into(), head.sequence)).collect()
+    fn journal_heads(&self) -> Rows {
+        let row = |head: &HeadView| {
+            let known = Known::default().with("Incarnation", super::node::life(&head.incarnation)).with("Lane", head.lane);
+            (text(&head.author), known.with("Base", head.base).with("Last", head.sequence).traits())
+        };
+        self.0.now().view.journal.heads.iter().take(limits::BUS_ROWS / 8).map(row).collect()
     }
 }

@@ -3,7 +3,7 @@
 use zbus::{OwnedObjectPath, interface};
 
 use super::shelf::{Followed, Object, Shown};
-use super::value::{Known, Rows, moment, optional, text, texts};
+use super::value::{Known, Rows, Traits, moment, optional, text, texts};
 use crate::base::id::{Incarnation, hex};
 use crate::base::view::{LinkView, NodeView};
 
@@ -121,6 +121,14 @@ impl Node {
         self.0.now().incarnation.as_ref().map(life).unwrap_or_default()
     }
 
+    /// How its wall clock stands to this node's.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn clock(&self) -> Traits {
+        self.0.now().clock.map_or_else(Traits::new, |clock| {
+            Known::default().with("OffsetUSec", clock.offset.saturating_mul(1000)).with("Measured", clock.measured).traits()
+        })
+    }
+
     #[zbus(property)]
     fn addresses(&self) -> Vec<String> {
         texts(&self.0.now().addresses)
@@ -139,7 +147,10 @@ impl Node {
     fn link_measurements(&self) -> Rows {
         let row = |link: &LinkView| {
             let offset = link.offset.map(|ms| ms.saturating_mul(1000));
-            (text(&link.peer), Known::default().time("TimeUSec", link.time).maybe("OffsetUSec", offset).traits())
+            let known = Known::default().time("TimeUSec", link.time).maybe("OffsetUSec", offset);
+            let known = known.maybe("PeerLacks", link.lag.map(|lag| lag.peer_lacks)).maybe("Lacks", link.lag.map(|lag| lag.lacks));
+            let known = known.maybe("SentBytes", link.bytes.map(|(sent, _)| sent));
+            (text(&link.peer), known.maybe("ReceivedBytes", link.bytes.map(|(_, received)| received)).traits())
         };
         self.0.now().links.iter().take(self.0.rows()).map(row).collect()
     }

@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use expect_test::expect;
 
+use serde::Serialize;
+
 use super::*;
+use crate::base::command::Vantage as Answered;
 use crate::base::id::{IncidentId, NodeId, TargetId};
-use crate::base::outcome::Verdict;
+use crate::base::outcome::{Look, Standing, Verdict};
 use crate::base::settings::Role;
-use crate::base::view::{HeadView, JournalView};
+use crate::base::view::{
+    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, Sample, TargetView, View,
+    WatcherView,
+};
 use crate::base::wire::Answer;
 
 const START: i64 = 1_780_000_000_250;
@@ -62,6 +68,7 @@ fn whole() -> View {
         lacks: vec![],
         same_definition: Some(true),
         incarnation: Some(Incarnation { opened: 7, nonce: [0x01; 16] }),
+        clock: Some(ClockView { offset: -1500, measured: false }),
         addresses: vec!["ber1.example.org:9630".into()],
         links: vec![LinkView {
             peer: "fra1".into(),
@@ -69,6 +76,8 @@ fn whole() -> View {
             since: Wall(START),
             time: Some(Micros(11_250)),
             offset: Some(-1500),
+            lag: Some(LagView { peer_lacks: 3, lacks: 0 }),
+            bytes: Some((1_200, 48_000)),
             detail: String::new(),
         }],
     };
@@ -91,7 +100,16 @@ fn whole() -> View {
             detail: "250 OK".into(),
         }],
     };
-    let head = HeadView { author: "ber1".into(), incarnation: Incarnation { opened: 7, nonce: [1; 16] }, lane: "state", sequence: 12 };
+    let head = HeadView {
+        author: "ber1".into(),
+        incarnation: Incarnation { opened: 7, nonce: [1; 16] },
+        lane: "state",
+        base: 4,
+        sequence: 12,
+        behind: vec![("fra1".into(), 3)],
+        missing: 0,
+    };
+    let fork = ForkView { author: "fra1".into(), incarnation: Incarnation { opened: 8, nonce: [2; 16] }, lane: "events", sequence: 40 };
     View {
         network: "home".into(),
         id: "home-x".into(),
@@ -100,7 +118,7 @@ fn whole() -> View {
         nodes: Arc::new([Arc::new(me)]),
         targets: Arc::new([Arc::new(shop())]),
         incidents: Arc::new([Arc::new(incident)]),
-        journal: Arc::new(JournalView { entries: 12, heads: vec![head] }),
+        journal: Arc::new(JournalView { entries: 12, heads: vec![head], forks: vec![fork] }),
         ..View::default()
     }
 }
@@ -162,6 +180,8 @@ fn a_node() {
             "lacks": [],
             "same_definition": true,
             "incarnation": "7.01010101010101010101010101010101",
+            "clock_offset_seconds": -1.5,
+            "clock_measured": false,
             "addresses": [
               "ber1.example.org:9630"
             ],
@@ -172,6 +192,10 @@ fn a_node() {
                 "since": "2026-05-28T20:26:40.250Z",
                 "rtt_seconds": 0.01125,
                 "offset_seconds": -1.5,
+                "peer_lacks_entries": 3,
+                "lacks_entries": 0,
+                "sent_bytes": 1200,
+                "received_bytes": 48000,
                 "detail": ""
               }
             ]
@@ -278,7 +302,23 @@ fn an_incident_and_the_journal() {
               "author": "ber1",
               "incarnation": "7.01010101010101010101010101010101",
               "lane": "state",
-              "sequence": 12
+              "base": 4,
+              "sequence": 12,
+              "behind": [
+                {
+                  "peer": "fra1",
+                  "entries": 3
+                }
+              ],
+              "missing_entries": 0
+            }
+          ],
+          "forks": [
+            {
+              "author": "fra1",
+              "incarnation": "8.02020202020202020202020202020202",
+              "lane": "events",
+              "sequence": 40
             }
           ]
         }"#]]
@@ -296,6 +336,7 @@ fn what_nodes_answered_to_a_ping() {
         received: 2,
         times: Some((1000, 1500, 2000)),
         detail: "2 of 3".into(),
+        path: vec![],
     };
     let rows = [Answered { node: "ber1".into(), answer: Some(answer) }, Answered { node: "fra1".into(), answer: None }];
     expect![[r#"

@@ -21,6 +21,7 @@ use crate::base::id::TargetId;
 use crate::base::limits;
 use crate::base::time::Span;
 use crate::base::view::{TargetView, View};
+use crate::front::desk::Desk;
 use crate::front::json;
 
 /// `/api/v1/state`: everything about one network.
@@ -73,6 +74,23 @@ pub(super) async fn journal(State(shared): State<Shared>, params: Params) -> Res
     Ok(said(&view, Body { journal: json::journal(&view) }))
 }
 
+/// `/api/v1/journal/stats`: what the journal takes on the disk.
+pub(super) async fn journal_stats(State(shared): State<Shared>, params: Params) -> Result<Response, Trouble> {
+    #[derive(Serialize)]
+    struct Body {
+        stats: json::Stats,
+    }
+    let desk = shared.desk(&params)?;
+    let _turn = shared.reads.acquire().await.expect("BUG! the reads are never closed");
+    let archive = desk.archive.clone();
+    let counted = tokio::task::spawn_blocking(move || archive.stats()).await;
+    let stats = counted
+        .unwrap_or_else(|_| Err("The daemon's log says more.".into()))
+        .map_err(|remedy| Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "the journal could not be measured", remedy))?;
+    let view = desk.now();
+    Ok(said(&view, Body { stats: json::stats(&stats, &view) }))
+}
+
 /// `/api/v1/targets/{name}`: one target and its incidents.
 pub(super) async fn target(State(shared): State<Shared>, params: Params, name: Name) -> Result<Response, Trouble> {
     #[derive(Serialize)]
@@ -123,21 +141,38 @@ pub(super) async fn ping(State(shared): State<Shared>, params: Params, headers: 
         Trouble::new(StatusCode::BAD_REQUEST, "host is missing or is no host", "Give a name or an address, as in host=router.example.org.")
     })?;
     let count = params.number("count", 3, 1, 20)?;
-    let most = u32::try_from(limits::REQUEST_TIME.0 / 1000).unwrap_or(u32::MAX);
-    let within = Span::secs(params.number("within", 10, 1, most)?.into());
-    let _turn = shared.pings.try_acquire().map_err(|_| {
-        Trouble::new(StatusCode::TOO_MANY_REQUESTS, "other ping requests are under way", "Try again when they are done, in some seconds.")
-    })?;
+    let within = within(&params)?;
     let command = Command::Ping { host: host.into(), count: u16::try_from(count).unwrap_or(1), within };
-    // The node answers at its deadline; the margin only keeps a request from hanging should it not.
-    let reply = tokio::time::timeout((within + MARGIN).std(), desk.ask(command)).await;
-    match reply {
-        Ok(Reply::Pinged(rows)) => {
+    match ask(&shared, desk, command, within).await? {
+        Reply::Pinged(rows) => {
             let body = Body { network: &desk.network, host, count, vantages: json::vantages(&rows) };
             Ok(axum::Json(body).into_response())
         }
-        Ok(Reply::Refused(why)) => Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "the nodes were not asked", why)),
-        Err(_) => Err(Trouble::new(StatusCode::GATEWAY_TIMEOUT, "the daemon did not reply in time", "Look into its log, and try again.")),
+        _ => Err(unexpected()),
+    }
+}
+
+/// `POST /api/v1/trace?node=&within=`: the way to a node, and each hop's time.
+pub(super) async fn trace(State(shared): State<Shared>, params: Params, headers: HeaderMap) -> Result<Response, Trouble> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        network: &'a str,
+        trace: json::Trace,
+    }
+    refuse_other_sites(&headers)?;
+    let desk = shared.desk(&params)?;
+    let name = params.text("node").ok_or_else(|| {
+        Trouble::new(StatusCode::BAD_REQUEST, "node is missing", "Give the name of a node, as in node=fra1; /api/v1/nodes lists all.")
+    })?;
+    let view = desk.now();
+    let node = view.nodes.iter().find(|node| node.name == name).map(|node| node.id).ok_or_else(|| {
+        let error = format!("network {} has no node called \"{name}\"", view.network);
+        Trouble::new(StatusCode::NOT_FOUND, error, "/api/v1/nodes lists all names.")
+    })?;
+    let within = within(&params)?;
+    match ask(&shared, desk, Command::Trace { node, within }, within).await? {
+        Reply::Traced(way) => Ok(axum::Json(Body { network: &desk.network, trace: json::trace(name, way.as_ref()) }).into_response()),
+        _ => Err(unexpected()),
     }
 }
 
@@ -163,18 +198,46 @@ pub(super) async fn ready(State(shared): State<Shared>) -> Result<&'static str, 
     }
 }
 
+/// When to stop waiting for other nodes' answers.
+fn within(params: &Params) -> Result<Span, Trouble> {
+    let most = u32::try_from(limits::REQUEST_TIME.0 / 1000).unwrap_or(u32::MAX);
+    Ok(Span::secs(params.number("within", 10, 1, most)?.into()))
+}
+
+/// Puts a question to other nodes; a few at once.
+async fn ask(shared: &Shared, desk: &Desk, command: Command, within: Span) -> Result<Reply, Trouble> {
+    let _turn = shared.pings.try_acquire().map_err(|_| {
+        Trouble::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "other questions to all nodes are under way",
+            "Try again when they are done, in some seconds.",
+        )
+    })?;
+    // The node answers at its deadline; the margin only keeps a request from hanging should it not.
+    match tokio::time::timeout((within + MARGIN).std(), desk.ask(command)).await {
+        Ok(Reply::Refused(why)) => Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, "the nodes were not asked", why)),
+        Ok(reply) => Ok(reply),
+        Err(_) => Err(Trouble::new(StatusCode::GATEWAY_TIMEOUT, "the daemon did not reply in time", "Look into its log, and try again.")),
+    }
+}
+
+/// The loop answers what it was asked; should it not, that is told and nothing breaks.
+pub(super) fn unexpected() -> Trouble {
+    Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "the daemon answered something else", "This is a mistake in it; please report it.")
+}
+
 type Name = Result<Path<String>, PathRejection>;
 
 /// Who says it, of what, and when: the first fields of every answer about one network.
 #[derive(Serialize)]
-struct Source<'a> {
+pub(super) struct Source<'a> {
     network: &'a str,
     me: &'a str,
     at: String,
 }
 
 impl<'a> Source<'a> {
-    fn of(view: &'a View) -> Self {
+    pub(super) fn of(view: &'a View) -> Self {
         Self { network: &view.network, me: &view.me, at: json::moment(view.at) }
     }
 }

@@ -24,6 +24,7 @@ const KEEP: usize = 64 * 1024;
 pub(super) struct Frames<R> {
     from: R,
     buffer: Vec<u8>,
+    read: u64,
 }
 
 /// Why there is no further frame.
@@ -45,7 +46,7 @@ pub(super) enum Last {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     pub(super) fn new(from: R) -> Self {
-        Self { from, buffer: Vec::new() }
+        Self { from, buffer: Vec::new(), read: 0 }
     }
 
     /// The next frame without its length. Waits at most `silence` for each byte and at most until
@@ -59,13 +60,18 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             let until = latest.min(Instant::now() + silence);
             match tokio::time::timeout_at(until, self.from.read_buf(&mut self.buffer)).await {
                 Ok(Ok(0)) => return Err(if self.buffer.is_empty() { Last::End } else { Last::Torn }),
-                Ok(Ok(_)) => {}
+                Ok(Ok(bytes)) => self.read += bytes as u64,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof && !self.buffer.is_empty() => return Err(Last::Torn),
                 Ok(Err(error)) => return Err(Last::Broken(tls::explain(&error))),
                 Err(_) if until == latest => return Err(Last::Late),
                 Err(_) => return Err(Last::Silent(silence)),
             }
         }
+    }
+
+    /// Bytes read so far.
+    pub(super) const fn read(&self) -> u64 {
+        self.read
     }
 
     /// Reads to the end of the stream and throws it away, so that closing the socket does not reset

@@ -4,6 +4,8 @@
 //! message was taken, which is the back-pressure, and while it waits for that, no clock runs against
 //! the peer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncRead;
@@ -11,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::frames::{Frames, Last};
-use super::{Event, Timing, seconds};
+use super::{Event, Timing, seconds, seen};
 use crate::base::id::NetworkId;
 use crate::base::wire::{Hello, Message, Pong, WireFault};
 use crate::io::clock;
@@ -29,6 +31,8 @@ pub(super) struct Listener<R> {
     timing: Timing,
     events: mpsc::Sender<Event>,
     pings: mpsc::Sender<u64>,
+    /// Bytes that the speaking half has sent.
+    sent: Arc<AtomicU64>,
     began: Instant,
     /// When the last ping was answered, moved on by the time during which nobody listened.
     answered: Instant,
@@ -69,9 +73,10 @@ impl<R: AsyncRead + Unpin> Listener<R> {
         timing: Timing,
         events: mpsc::Sender<Event>,
         pings: mpsc::Sender<u64>,
+        sent: Arc<AtomicU64>,
         began: Instant,
     ) -> Self {
-        Self { frames: Frames::new(from), network, timing, events, pings, began, answered: began, token: 0, disturbed: began }
+        Self { frames: Frames::new(from), network, timing, events, pings, sent, began, answered: began, token: 0, disturbed: began }
     }
 
     /// The first message, which has to come within the time for a handshake.
@@ -141,7 +146,9 @@ impl<R: AsyncRead + Unpin> Listener<R> {
         let round = elapsed - pong.token;
         let half = i64::try_from(round / 2000).unwrap_or(i64::MAX);
         let offset_ms = pong.wall.saturating_sub(clock::now().wall.0.saturating_sub(half));
-        self.tell(Event::Measured { time_us: u32::try_from(round).unwrap_or(u32::MAX), offset_ms }).await
+        let time_us = u32::try_from(round).unwrap_or(u32::MAX);
+        let (sent, received) = (self.sent.load(Ordering::Relaxed), self.frames.read());
+        self.tell(Event::Measured { time_us, offset_ms, sent, received }).await
     }
 
     async fn tell(&mut self, event: Event) -> Result<(), End> {
@@ -173,6 +180,15 @@ pub(super) fn micros(since: Duration) -> u64 {
 }
 
 async fn decode(network: NetworkId, frame: Vec<u8>) -> Result<Message, End> {
+    if Message::is_flooded(&frame) {
+        let mark = seen::mark(network, &frame);
+        if seen::is_good(&mark) {
+            return Message::decode_again(&frame).map_err(received);
+        }
+        let message = Message::decode(network, &frame).map_err(received)?;
+        seen::remember(mark);
+        return Ok(message);
+    }
     if frame.len() <= DECODE_HERE {
         return Message::decode(network, &frame).map_err(received);
     }

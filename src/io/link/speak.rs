@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -29,6 +31,8 @@ pub(super) struct Speaker<W> {
     outgoing: mpsc::Receiver<Outgoing>,
     pings: mpsc::Receiver<u64>,
     events: mpsc::Sender<Event>,
+    /// Bytes that the socket has taken, for both halves to know.
+    sent: Arc<AtomicU64>,
     began: Instant,
     next_ping: Instant,
     small: VecDeque<Vec<u8>>,
@@ -73,6 +77,7 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
         outgoing: mpsc::Receiver<Outgoing>,
         pings: mpsc::Receiver<u64>,
         events: mpsc::Sender<Event>,
+        sent: Arc<AtomicU64>,
         began: Instant,
     ) -> Self {
         Self {
@@ -81,6 +86,7 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
             outgoing,
             pings,
             events,
+            sent,
             began,
             next_ping: began,
             small: VecDeque::new(),
@@ -97,8 +103,10 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
 
     /// Says one thing at once; for the greeting.
     pub(super) async fn say(&mut self, message: &Message) -> Result<(), End> {
+        let frame = message.encode();
+        self.sent.fetch_add(frame.len() as u64, Ordering::Relaxed);
         let said = async {
-            self.to.write_all(&message.encode()).await?;
+            self.to.write_all(&frame).await?;
             self.to.flush().await
         };
         match tokio::time::timeout(self.timing.handshake, said).await {
@@ -206,6 +214,7 @@ impl<W: AsyncWrite + Unpin> Speaker<W> {
         }
         self.unflushed = true;
         self.written += taken;
+        self.sent.fetch_add(taken as u64, Ordering::Relaxed);
         if self.frame.len() <= self.written {
             self.frame = Vec::new();
             self.written = 0;

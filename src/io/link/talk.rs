@@ -5,6 +5,8 @@
 //! interrupted by a reset.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -35,8 +37,9 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite>(
     let began = Instant::now();
     let (from, to) = tokio::io::split(stream);
     let (pings, answers) = mpsc::channel(PINGS);
-    let mut listener = Listener::new(from, hello.network, timing, events.clone(), pings, began);
-    let mut speaker = Speaker::new(to, timing, outgoing, answers, events.clone(), began);
+    let sent = Arc::new(AtomicU64::new(0));
+    let mut listener = Listener::new(from, hello.network, timing, events.clone(), pings, sent.clone(), began);
+    let mut speaker = Speaker::new(to, timing, outgoing, answers, events.clone(), sent, began);
     let end = match greet(&mut listener, &mut speaker, &hello).await {
         Ok(theirs) => converse(&mut listener, &mut speaker, &timing, theirs).await,
         Err(end) => end,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::base::id::Incarnation;
-use crate::base::wire::{Heartbeat, Signed};
+use crate::base::wire::{Digest, Heartbeat, Signed};
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -223,7 +223,8 @@ async fn one_bad_peer_does_not_disturb_the_links_of_others() {
     let (_bad_out, outgoing) = mpsc::channel(1);
     let (told, bad_events) = mpsc::channel(64);
     tokio::spawn(run(host.accepted.recv().await.unwrap(), hello(), Timing::default(), outgoing, told));
-    let value = Heartbeat { author: key(3).node(), incarnation: hello().incarnation, counter: 1, voting: true, isolated: false, said: 0 };
+    let value =
+        Heartbeat { author: key(3).node(), incarnation: hello().incarnation, counter: 1, voting: true, isolated: false, said: 0, wall: 0 };
     let mut forged = Message::Heartbeat(Signed::seal(&key(3), hello().network, value)).encode();
     *forged.last_mut().unwrap() ^= 1;
     bad.stream.write_all(&[Message::Hello(hello()).encode(), forged].concat()).await.unwrap();
@@ -233,11 +234,11 @@ async fn one_bad_peer_does_not_disturb_the_links_of_others() {
     assert!(answer.ends_with(&Message::Goodbye(text.into()).encode()));
     assert_eq!(down(bad_events).await, text);
 
-    there.send(Outgoing::Message(Message::Digest([5; 32]))).await.unwrap();
+    there.send(Outgoing::Message(Message::Digest(Box::new(Digest::of([].iter(), 5))))).await.unwrap();
     loop {
         match tokio::time::timeout(WAIT, here.recv()).await.unwrap().unwrap() {
             Event::Measured { .. } => {}
-            event => break assert_eq!(event, Event::Message(Message::Digest([5; 32]))),
+            event => break assert_eq!(event, Event::Message(Message::Digest(Box::new(Digest::of([].iter(), 5))))),
         }
     }
 }

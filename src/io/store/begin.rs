@@ -3,23 +3,23 @@
 //! Everything that may refuse is asked before anything is written, so that a refused database is as it was.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use crate::base::id::{ChainId, EntryHash, Incarnation, Lane, NetworkId, NodeId, TargetId};
 use crate::base::limits;
-use crate::base::outcome::clip;
 use crate::io::store::continuity::Continuity;
-use crate::io::store::{OpenError, Opening, Store, StoreFault, Tip, number};
+use crate::io::store::space::Bound;
+use crate::io::store::{OpenError, Opening, Row, Store, StoreFault, copy, inspect, number};
 
 /// What leads from one format to the next; the first from nothing to 1. Steps are added, never edited.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// Says in the file's header that it is a journal of this program.
 const APPLICATION: i64 = 0x5065_6572;
@@ -28,6 +28,7 @@ const APPLICATION: i64 = 0x5065_6572;
 pub(super) fn open(directory: &Path, runtime: &Path, network: NetworkId, me: NodeId) -> Result<(Store, Opening), OpenError> {
     let lock = lock(directory)?;
     let path = directory.join("journal.db");
+    copy::tidy(directory);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(&path, flags).map_err(|error| StoreFault::of(&path, &error))?;
     let format = inspect(&connection, &path, network, me)?;
@@ -48,6 +49,12 @@ pub(super) fn open(directory: &Path, runtime: &Path, network: NetworkId, me: Nod
         network,
         me,
         chains: BTreeMap::new(),
+        floors: BTreeMap::new(),
+        waste: BTreeSet::new(),
+        life: None,
+        ended: None,
+        copied: false,
+        bound: Bound::default(),
         targets: BTreeMap::new(),
         continuity: Continuity::new(runtime),
         marked: unclean,
@@ -55,6 +62,9 @@ pub(super) fn open(directory: &Path, runtime: &Path, network: NetworkId, me: Nod
         _lock: lock,
     };
     let continuous = store.load().map_err(|error| store.fault(&error))?;
+    if !continuous {
+        store.ended = store.chains.keys().filter(|chain| chain.author == me).map(|chain| chain.incarnation).max();
+    }
     Ok((store, Opening { created, continuous, unclean }))
 }
 
@@ -112,7 +122,7 @@ fn inspect(connection: &Connection, path: &Path, network: NetworkId, me: NodeId)
     Ok(format)
 }
 
-fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
     connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
@@ -170,54 +180,85 @@ fn sign(transaction: &Transaction<'_>, network: NetworkId, me: NodeId) -> rusqli
 
 /// Looks at every page.
 fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let verdict: String =
-        connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(|error| StoreFault::of(path, &error))?;
-    if verdict == "ok" { Ok(()) } else { Err(OpenError::Damaged { path: path.into(), detail: clip(verdict) }) }
+    let damage = inspect::damage(connection).map_err(|error| StoreFault::of(path, &error))?;
+    damage.map_or(Ok(()), |detail| Err(OpenError::Damaged { path: path.into(), detail }))
 }
 
 impl Store {
-    /// Fills the caches and says whether continuity is proved.
+    /// Fills the caches and says whether continuity is proved. It reads a row for each chain, and no entry.
     fn load(&mut self) -> rusqlite::Result<bool> {
-        let mut statement = self.connection.prepare("SELECT id, author, opened, nonce, lane FROM chain")?;
-        let chains = statement.query_map([], chain)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        // One look at the end of each chain; a join might read every entry.
-        let mut end = self.connection.prepare("SELECT sequence, hash FROM entry WHERE chain = ?1 ORDER BY sequence DESC LIMIT 1")?;
-        for (id, chain) in chains {
-            let found = end.query_row([id], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), EntryHash(row.get(1)?)))).optional()?;
-            let (sequence, hash) = found.unwrap_or((0, EntryHash([0; 32])));
-            self.chains.insert(chain, Tip { id, sequence, hash });
+        let sql = "SELECT id, waste, gone, author, opened, nonce, lane, base, base_hash, head, head_hash, lamport FROM chain";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(found) = rows.next()? {
+            let (waste, gone): (bool, bool) = (found.get(1)?, found.get(2)?);
+            let (chain, row) = (chain(found)?, row(found)?);
+            if waste || gone {
+                self.waste.insert(row.id);
+            }
+            if !gone {
+                self.chains.insert(chain, row);
+            }
         }
+        let mut statement = self.connection.prepare("SELECT author, opened, nonce FROM floor")?;
+        let floor = |row: &rusqlite::Row<'_>| {
+            let opened = row.get::<_, i64>(1)?.cast_unsigned();
+            Ok((NodeId(row.get(0)?), Incarnation { opened, nonce: row.get(2)? }))
+        };
+        self.floors = statement.query_map([], floor)?.collect::<rusqlite::Result<_>>()?;
         let mut statement = self.connection.prepare("SELECT name, id FROM target")?;
         self.targets = statement.query_map([], |row| Ok((TargetId(row.get(0)?), row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        self.copied = meta(&self.connection, "copied")?.is_some();
         self.is_continuous()
     }
 
     /// Whether the proof of this boot names an entry that is here.
     fn is_continuous(&self) -> rusqlite::Result<bool> {
+        if self.copied {
+            return Ok(false);
+        }
         let Some(claim) = self.continuity.claim() else { return Ok(false) };
         let own = self.chains.iter().find(|(chain, _)| chain.author == self.me && claim.is_of(chain));
-        let Some((_, tip)) = own else { return Ok(false) };
+        let Some((_, row)) = own.filter(|(_, row)| claim.sequence <= row.head) else { return Ok(false) };
         let found: Option<[u8; 32]> = self
             .connection
-            .query_row("SELECT hash FROM entry WHERE chain = ?1 AND sequence = ?2", (tip.id, number(claim.sequence)), |row| row.get(0))
+            .query_row("SELECT hash FROM entry WHERE chain = ?1 AND sequence = ?2", (row.id, number(claim.sequence)), |row| row.get(0))
             .optional()?;
-        Ok(found.is_some_and(|hash| claim.has(&EntryHash(hash))))
+        let pruned = (claim.sequence == row.base).then_some(row.base_hash);
+        Ok(found.map(EntryHash).or(pruned).is_some_and(|hash| claim.has(&hash)))
     }
 }
 
-fn chain(row: &Row<'_>) -> rusqlite::Result<(i64, ChainId)> {
-    let lane: u8 = row.get(4)?;
-    let chain = ChainId {
-        author: NodeId(row.get(1)?),
-        incarnation: Incarnation { opened: row.get::<_, i64>(2)?.cast_unsigned(), nonce: row.get(3)? },
-        lane: Lane::from_number(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(4, i64::from(lane)))?,
-    };
-    Ok((row.get(0)?, chain))
+/// Where a chain begins and ends, from columns 7 on.
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let unsigned = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.cast_unsigned());
+    Ok(Row {
+        id: row.get(0)?,
+        base: unsigned(7)?,
+        base_hash: EntryHash(row.get(8)?),
+        head: unsigned(9)?,
+        head_hash: EntryHash(row.get(10)?),
+        lamport: unsigned(11)?,
+    })
+}
+
+/// The chain whose name begins in column 3.
+pub(super) fn chain(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChainId> {
+    let lane: u8 = row.get(6)?;
+    Ok(ChainId {
+        author: NodeId(row.get(3)?),
+        incarnation: Incarnation { opened: row.get::<_, i64>(4)?.cast_unsigned(), nonce: row.get(5)? },
+        lane: Lane::from_number(lane).ok_or(rusqlite::Error::IntegralValueOutOfRange(6, i64::from(lane)))?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::entry::{Entry, Header, Past};
+    use crate::base::fact::{Fact, Yield};
+    use crate::base::key::SecretKey;
+    use crate::base::time::Wall;
 
     fn format(connection: &Connection) -> i64 {
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
@@ -252,5 +293,49 @@ mod tests {
         assert!(migrate(&connection, 1, &["", "CREATE TABLE b(x)", "nonsense"], |_| Ok(())).is_err());
         assert_eq!(format(&connection), 1);
         assert!(connection.prepare("SELECT * FROM b").is_err());
+    }
+
+    /// Entries of a chain of key 2, as an earlier version would have got them.
+    fn chain_of(opened: u64, count: u64) -> Vec<Entry> {
+        let key = SecretKey::from_bytes(&[2; 32]);
+        let chain = ChainId { author: key.node(), incarnation: Incarnation { opened, nonce: [3; 16] }, lane: Lane::State };
+        let mut previous = EntryHash([0; 32]);
+        let mut write = |sequence| {
+            let (lamport, wall) = (opened + sequence * 0x0123_4567_89ab, Wall(0));
+            let header = Header { network: NetworkId::of("home"), chain, sequence, previous, lamport, wall };
+            let entry = Entry::seal(&key, header, vec![Fact::Yield(Yield { ballot: EntryHash([4; 32]) })]);
+            previous = entry.hash;
+            entry
+        };
+        (1..=count).map(&mut write).collect()
+    }
+
+    #[test]
+    fn a_journal_of_format_1_tells_the_same_after_its_migration() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join("journal.db")).unwrap();
+        let (network, me) = (NetworkId::of("home"), NodeId([1; 32]));
+        migrate(&connection, 0, &STEPS[..1], |step| sign(step, network, me)).unwrap();
+        let chains = [chain_of(0, 1), chain_of((1 << 62) - (1 << 60), 9)];
+        let mut bytes = 0;
+        for (id, entries) in (1_i64..).zip(&chains) {
+            let chain = entries[0].header.chain;
+            let row = (id, chain.author.0, chain.incarnation.opened.cast_signed(), chain.incarnation.nonce, chain.lane.number());
+            connection.execute("INSERT INTO chain VALUES (?1, ?2, ?3, ?4, ?5)", row).unwrap();
+            for entry in entries {
+                let row = (id, number(entry.header.sequence), entry.hash.0, entry.bytes());
+                connection.execute("INSERT INTO entry VALUES (?1, ?2, ?3, ?4)", row).unwrap();
+                bytes += entry.bytes().len();
+            }
+        }
+        drop(connection);
+        let (store, opening) = open(directory.path(), directory.path(), network, me).unwrap();
+        assert!(!opening.created && !opening.unclean);
+        let mut found = Vec::new();
+        store.entries(&mut |entry| found.push(entry)).unwrap();
+        assert_eq!(found, chains.concat());
+        assert_eq!(store.past().unwrap(), Past::of(&found));
+        let counted: i64 = store.connection.query_row("SELECT sum(bytes) FROM chain", [], |row| row.get(0)).unwrap();
+        assert_eq!(usize::try_from(counted), Ok(bytes));
     }
 }

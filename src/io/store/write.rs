@@ -3,56 +3,90 @@
 //! What a transaction learns (new chains, ends of chains, new names) is staged beside the caches and joins
 //! them only after the commit, so that a failed one leaves memory as it leaves the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior};
 
-use crate::base::entry::Entry;
-use crate::base::id::{ChainId, EntryHash, TargetId};
-use crate::base::limits;
-use crate::base::outcome::Look;
-use crate::base::time::Wall;
+use crate::base::entry::{Entry, Record};
+use crate::base::fact::Fact;
+use crate::base::id::{ChainId, EntryHash, Incarnation, NodeId, TargetId};
 use crate::base::view::Sample;
-use crate::io::store::{LOOKS, Store, StoreFault, Tip, number};
+use crate::base::wire::Head;
+use crate::io::store::sweep::Budget;
+use crate::io::store::{Row, Store, StoreFault, number};
 
 /// What a transaction under way has changed.
 #[derive(Default)]
-struct Staged {
-    chains: BTreeMap<ChainId, Tip>,
-    targets: BTreeMap<TargetId, i64>,
+pub(super) struct Staged {
+    chains: BTreeMap<ChainId, Row>,
+    /// By how much the stored bytes of chains have changed.
+    bytes: BTreeMap<i64, i64>,
+    gone: BTreeSet<ChainId>,
+    waste: BTreeSet<i64>,
+    floors: BTreeMap<NodeId, Incarnation>,
+    pub(super) targets: BTreeMap<TargetId, i64>,
     /// The newest entry of this node.
     own: Option<(ChainId, u64, EntryHash)>,
 }
 
-/// How many samples may stay.
-#[derive(Clone, Copy)]
-struct Bounds {
-    oldest: Wall,
-    most: u64,
-    chunk: u64,
-}
-
 impl Store {
     /// See [`Store::commit`].
-    pub(super) fn write(&mut self, append: &[Entry], keep: &[Sample]) -> Result<(), StoreFault> {
+    pub(super) fn write(&mut self, append: &[Record], keep: &[Sample]) -> Result<(), StoreFault> {
+        let fault = |error| self.fault(&error);
         let mut staged = Staged::default();
-        let transaction = self.begin().map_err(|error| self.fault(&error))?;
-        for entry in append {
-            self.append(&transaction, &mut staged, entry)?;
+        // Whatever drops something, and what is said of it, may use the reserve.
+        self.ease(append.iter().any(|record| !matches!(record, Record::Entry(_)))).map_err(fault)?;
+        let transaction = self.begin().map_err(fault)?;
+        let mut proved = BTreeSet::new();
+        for record in append {
+            match record {
+                Record::Entry(entry) => self.append(&transaction, &mut staged, entry)?,
+                Record::Base(base) => self.rebase(&transaction, &mut staged, base)?,
+                Record::Floor(author, incarnation) => self.lift(&transaction, &mut staged, *author, *incarnation).map_err(fault)?,
+                Record::Cut(chain, end) => self.cut(&transaction, &mut staged, chain, *end)?,
+                Record::Proof(entry) => {
+                    prove(&transaction, entry).map_err(fault)?;
+                    proved.insert(entry.header.chain);
+                }
+            }
         }
-        self.keep(&transaction, &mut staged, keep).map_err(|error| self.fault(&error))?;
-        transaction.commit().map_err(|error| self.fault(&error))?;
+        if !proved.is_empty() {
+            drop_superseded(&transaction, &proved).map_err(fault)?;
+        }
+        self.keep(&transaction, &mut staged, keep).map_err(fault)?;
+        save_rows(&transaction, &staged).map_err(fault)?;
+        if self.copied && staged.own.is_some() {
+            transaction.execute("DELETE FROM meta WHERE key = 'copied'", []).map_err(fault)?;
+        }
+        let mut budget = Budget::of_commit();
+        let mut clean = BTreeSet::new();
+        for chain in &staged.waste {
+            if budget.sweep(&transaction, *chain).map_err(fault)? {
+                clean.insert(*chain);
+            }
+        }
+        transaction.commit().map_err(fault)?;
         self.marked = true;
-        self.chains.append(&mut staged.chains);
-        self.targets.append(&mut staged.targets);
-        if let Some((chain, sequence, hash)) = staged.own {
-            self.continuity.prove(&chain, sequence, &hash);
-        }
+        self.settle(staged, &clean);
         Ok(())
     }
 
+    /// Takes what was committed into the caches.
+    fn settle(&mut self, mut staged: Staged, clean: &BTreeSet<i64>) {
+        self.waste.append(&mut staged.waste);
+        self.waste.retain(|chain| !clean.contains(chain));
+        self.chains.append(&mut staged.chains);
+        self.chains.retain(|chain, _| !staged.gone.contains(chain));
+        self.floors.append(&mut staged.floors);
+        self.targets.append(&mut staged.targets);
+        if let Some((chain, sequence, hash)) = staged.own {
+            self.copied = false;
+            self.continuity.prove(&chain, sequence, &hash);
+        }
+    }
+
     /// Begins to write, and says in the database that it is in use.
-    fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
+    pub(super) fn begin(&self) -> rusqlite::Result<Transaction<'_>> {
         let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         if !self.marked {
             transaction.execute("UPDATE meta SET value = x'00' WHERE key = 'clean'", [])?;
@@ -60,167 +94,139 @@ impl Store {
         Ok(transaction)
     }
 
+    /// Whether a chain is one of this node's present life. What others give back of an earlier one proves nothing: they
+    /// may not have all of it.
+    fn is_alive(&self, chain: &ChainId) -> bool {
+        let life = self.life.is_none_or(|life| life == chain.incarnation) && self.ended.is_none_or(|ended| ended < chain.incarnation);
+        chain.author == self.me && life
+    }
+
+    /// A chain as it is in this transaction.
+    fn row(&self, staged: &Staged, chain: &ChainId) -> Option<Row> {
+        if staged.gone.contains(chain) {
+            return None;
+        }
+        staged.chains.get(chain).or_else(|| self.chains.get(chain)).copied()
+    }
+
+    /// The lowest incarnation of an author that is in force in this transaction.
+    fn floor(&self, staged: &Staged, author: &NodeId) -> Option<Incarnation> {
+        staged.floors.get(author).or_else(|| self.floors.get(author)).copied()
+    }
+
     fn append(&self, transaction: &Transaction<'_>, staged: &mut Staged, entry: &Entry) -> Result<(), StoreFault> {
         let header = &entry.header;
+        let fault = |error| self.fault(&error);
         let bug = |what: &str| StoreFault::Bug { detail: format!("entry {} of chain {} {what}", header.sequence, header.chain) };
         if header.network != self.network {
             return Err(bug("is of another network"));
         }
-        let tip = staged.chains.get(&header.chain).or_else(|| self.chains.get(&header.chain)).copied();
-        let (last, previous) = tip.map_or((0, EntryHash([0; 32])), |tip| (tip.sequence, tip.hash));
-        let fault = |error| self.fault(&error);
-        if let Some(tip) = tip.filter(|tip| header.sequence <= tip.sequence) {
-            let stored = hash_of(transaction, tip.id, header.sequence).map_err(fault)?;
+        if self.floor(staged, &header.chain.author).is_some_and(|floor| header.chain.incarnation < floor) {
+            return Err(bug("is of a life that is over"));
+        }
+        let known = self.row(staged, &header.chain);
+        if known.is_some_and(|row| header.sequence <= row.base) {
+            return Ok(());
+        }
+        if let Some(row) = known.filter(|row| header.sequence <= row.head) {
+            let stored = hash_of(transaction, row.id, header.sequence).map_err(fault)?;
             return if stored == Some(entry.hash) { Ok(()) } else { Err(bug("is another one than the one stored")) };
         }
+        let (last, previous) = known.map_or((0, EntryHash([0; 32])), |row| (row.head, row.head_hash));
         if header.sequence != last + 1 {
             return Err(bug(&format!("would leave a gap after {last}")));
         }
         if header.previous != previous {
             return Err(bug("does not name the hash of the one before"));
         }
-        let id = tip.map_or_else(|| add_chain(transaction, &header.chain), |tip| Ok(tip.id)).map_err(fault)?;
-        add_entry(transaction, id, entry).map_err(fault)?;
-        staged.chains.insert(header.chain, Tip { id, sequence: header.sequence, hash: entry.hash });
-        if header.chain.author == self.me {
-            staged.own = Some((header.chain, header.sequence, entry.hash));
+        let row = known.map_or_else(|| add_chain(transaction, &header.chain), Ok).map_err(fault)?;
+        if self.waste.contains(&row.id) || staged.waste.contains(&row.id) {
+            // The chain was cut, and this place may still be taken.
+            let removed = remove_entry(transaction, row.id, header.sequence).map_err(fault)?;
+            *staged.bytes.entry(row.id).or_default() -= removed;
+        }
+        add_entry(transaction, row.id, entry).map_err(fault)?;
+        *staged.bytes.entry(row.id).or_default() += size(entry.bytes());
+        let (head, head_hash) = (header.sequence, entry.hash);
+        staged.chains.insert(header.chain, Row { head, head_hash, lamport: header.lamport, ..row });
+        if self.is_alive(&header.chain) {
+            staged.own = Some((header.chain, head, head_hash));
         }
         Ok(())
     }
 
-    fn keep(&self, transaction: &Transaction<'_>, staged: &mut Staged, samples: &[Sample]) -> rusqlite::Result<()> {
-        for sample in samples {
-            let known = self.targets.get(&sample.target).or_else(|| staged.targets.get(&sample.target)).copied();
-            let target = match known {
-                Some(id) => id,
-                None => {
-                    transaction.prepare_cached("INSERT INTO target(name) VALUES (?1)")?.execute([&sample.target.0])?;
-                    staged.targets.insert(sample.target.clone(), transaction.last_insert_rowid());
-                    transaction.last_insert_rowid()
-                }
-            };
-            transaction
-                .prepare_cached("INSERT INTO sample(target, at, look, sent, received, time, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute((
-                    target,
-                    sample.at.0,
-                    look_number(sample.look),
-                    sample.sent,
-                    sample.received,
-                    sample.time.map(|time| time.0),
-                    &sample.detail,
-                ))?;
+    /// Nothing up to a base is in force any more. What is stored there is believed more than the word of the author, or
+    /// what follows would not fit.
+    fn rebase(&self, transaction: &Transaction<'_>, staged: &mut Staged, to: &Head) -> Result<(), StoreFault> {
+        let fault = |error| self.fault(&error);
+        if self.floor(staged, &to.chain.author).is_some_and(|floor| to.chain.incarnation < floor) {
+            return Ok(());
         }
+        let known = self.row(staged, &to.chain);
+        if known.is_some_and(|row| to.base <= row.base) || to.base == 0 {
+            return Ok(());
+        }
+        let row = known.map_or_else(|| add_chain(transaction, &to.chain), Ok).map_err(fault)?;
+        if row.base < row.head {
+            staged.waste.insert(row.id);
+        }
+        let moved = if row.head < to.base {
+            let lamport = row.lamport.max(to.chain.incarnation.opened);
+            Row { base: to.base, base_hash: to.hash, head: to.base, head_hash: to.hash, lamport, ..row }
+        } else {
+            let stored = hash_of(transaction, row.id, to.base).map_err(fault)?.ok_or_else(|| self.missing(&to.chain, to.base))?;
+            Row { base: to.base, base_hash: stored, ..row }
+        };
+        staged.chains.insert(to.chain, moved);
         Ok(())
     }
 
-    /// See [`Store::entries`].
-    pub(super) fn read_entries(&self, each: &mut dyn FnMut(Entry)) -> Result<(), StoreFault> {
-        let fault = |error: rusqlite::Error| self.fault(&error);
-        let names: BTreeMap<i64, ChainId> = self.chains.iter().map(|(chain, tip)| (tip.id, *chain)).collect();
-        let mut statement =
-            self.connection.prepare_cached("SELECT chain, sequence, hash, bytes FROM entry ORDER BY chain, sequence").map_err(fault)?;
-        let mut rows = statement.query([]).map_err(fault)?;
-        let mut last: Option<(ChainId, u64, EntryHash)> = None;
-        while let Some(row) = rows.next().map_err(fault)? {
-            let chain: i64 = row.get(0).map_err(fault)?;
-            let sequence = row.get::<_, i64>(1).map_err(fault)?.cast_unsigned();
-            let corrupt =
-                |what: &str| StoreFault::Corrupt { path: self.path.clone(), detail: format!("entry {sequence} of chain {chain} {what}") };
-            let hash = EntryHash(row.get(2).map_err(fault)?);
-            let bytes = row.get_ref(3).map_err(fault)?.as_blob().map_err(|_| corrupt("has no bytes"))?;
-            let entry = Entry::parse(bytes).map_err(|error| corrupt(&format!("is {error}")))?;
-            let header = &entry.header;
-            if entry.hash != hash || names.get(&chain) != Some(&header.chain) || header.sequence != sequence {
-                return Err(corrupt("is not the one that was stored"));
+    /// The lives of an author before this one are over.
+    fn lift(&self, transaction: &Transaction<'_>, staged: &mut Staged, author: NodeId, to: Incarnation) -> rusqlite::Result<()> {
+        if self.floor(staged, &author).is_some_and(|floor| to <= floor) {
+            return Ok(());
+        }
+        staged.floors.insert(author, to);
+        transaction.prepare_cached("INSERT OR REPLACE INTO floor(author, opened, nonce) VALUES (?1, ?2, ?3)")?.execute((
+            author.0,
+            to.opened.cast_signed(),
+            to.nonce,
+        ))?;
+        let over = |chain: &ChainId| chain.author == author && chain.incarnation < to;
+        let chains: BTreeSet<ChainId> = self.chains.keys().chain(staged.chains.keys()).copied().filter(over).collect();
+        for chain in chains {
+            if let Some(row) = self.row(staged, &chain) {
+                transaction.prepare_cached("UPDATE chain SET gone = 1 WHERE id = ?1")?.execute([row.id])?;
+                staged.waste.insert(row.id);
             }
-            let before = last.filter(|(chain, ..)| *chain == header.chain).map_or((0, EntryHash([0; 32])), |(_, s, h)| (s, h));
-            if (before.0 + 1, before.1) != (sequence, header.previous) {
-                return Err(corrupt("does not follow the one before"));
-            }
-            last = Some((header.chain, sequence, hash));
-            each(entry);
+            staged.gone.insert(chain);
+            staged.chains.remove(&chain);
+        }
+        if staged.own.is_some_and(|(chain, ..)| over(&chain)) {
+            staged.own = None;
         }
         Ok(())
     }
 
-    /// See [`Store::prune_samples`].
-    pub(super) fn prune(&mut self, now: Wall) -> Result<u64, StoreFault> {
-        let age = i64::try_from(limits::SAMPLE_AGE.0).unwrap_or(i64::MAX);
-        let oldest = Wall(now.0.saturating_sub(age));
-        let bounds = Bounds { oldest, most: limits::SAMPLES, chunk: limits::SAMPLE_CHUNK };
-        self.prune_to(bounds).map_err(|error| self.fault(&error))
-    }
-
-    fn prune_to(&mut self, bounds: Bounds) -> rusqlite::Result<u64> {
-        let mut removed = 0;
-        for _ in 0..limits::SAMPLE_CHUNKS {
-            let some = self.prune_chunk(bounds)?;
-            removed += some;
-            if some == 0 {
-                break;
-            }
+    /// A chain ends before `end`. Below its base nothing is in force anyhow, and the base stays where it is.
+    fn cut(&self, transaction: &Transaction<'_>, staged: &mut Staged, chain: &ChainId, end: u64) -> Result<(), StoreFault> {
+        let Some(row) = self.row(staged, chain) else { return Ok(()) };
+        let head = end.saturating_sub(1).max(row.base);
+        if row.head <= head {
+            return Ok(());
         }
-        if 0 < removed {
-            self.forget_targets()?;
-            self.give_back()?;
-        }
-        Ok(removed)
-    }
-
-    /// Samples go from the start only, so that their numbers have no gaps and count them. A sample of a time when the clock
-    /// was ahead waits until those after it are too many; the number of samples stays bounded all the same.
-    fn prune_chunk(&mut self, bounds: Bounds) -> rusqlite::Result<u64> {
-        let transaction = self.begin()?;
-        let ends: (Option<i64>, Option<i64>) = transaction
-            .prepare_cached("SELECT (SELECT min(id) FROM sample), (SELECT max(id) FROM sample)")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let (Some(first), Some(last)) = ends else { return Ok(0) };
-        let chunk = i64::try_from(bounds.chunk).unwrap_or(i64::MAX);
-        let by_age: Option<i64> = transaction
-            .prepare_cached("SELECT max(id) FROM (SELECT id, at FROM sample ORDER BY id LIMIT ?1) WHERE at < ?2")?
-            .query_row((chunk, bounds.oldest.0), |row| row.get(0))?;
-        let by_count = last.saturating_sub_unsigned(bounds.most);
-        let upto = by_count.max(by_age.unwrap_or(i64::MIN)).min(first.saturating_add(chunk - 1));
-        if upto < first {
-            return Ok(0);
-        }
-        let removed = transaction.prepare_cached("DELETE FROM sample WHERE id <= ?1")?.execute([upto])?;
-        transaction.commit()?;
-        self.marked = true;
-        Ok(removed as u64)
-    }
-
-    /// Forgets the names of targets that have no sample any more, or they would grow with every change of the definition.
-    fn forget_targets(&mut self) -> rusqlite::Result<()> {
-        let transaction = self.begin()?;
-        let gone = transaction
-            .prepare_cached("DELETE FROM target WHERE NOT EXISTS (SELECT 1 FROM sample WHERE target = target.id) RETURNING name")?
-            .query_map([], |row| Ok(TargetId(row.get(0)?)))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        transaction.commit()?;
-        for target in gone {
-            self.targets.remove(&target);
+        let (head_hash, lamport) = if head == row.base {
+            (row.base_hash, chain.incarnation.opened)
+        } else {
+            let last = self.stored(transaction, chain, row.id, head)?.ok_or_else(|| self.missing(chain, head))?;
+            (last.hash, last.header.lamport)
+        };
+        staged.waste.insert(row.id);
+        staged.chains.insert(*chain, Row { head, head_hash, lamport, ..row });
+        if staged.own.is_some_and(|(own, sequence, _)| own == *chain && head < sequence) {
+            staged.own = None;
         }
         Ok(())
-    }
-
-    /// Gives some free pages back to the file system when there are many more than the next samples need.
-    fn give_back(&self) -> rusqlite::Result<()> {
-        let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-        if limits::STORE_SLACK < free {
-            let mut statement = self.connection.prepare_cached("PRAGMA incremental_vacuum(256)")?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-        }
-        Ok(())
-    }
-
-    /// See [`Store::bound`].
-    pub(super) fn set_bound(&self, bytes: u64) -> rusqlite::Result<()> {
-        let page: i64 = self.connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        let pages = i64::from(u32::try_from(bytes / page.max(1).cast_unsigned()).unwrap_or(u32::MAX - 1).max(1));
-        self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
     }
 
     /// See [`Store::close`].
@@ -231,11 +237,16 @@ impl Store {
         // A reader at work keeps the log from being emptied; the next start does it.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
+
+    /// An entry in force is not there.
+    pub(super) fn missing(&self, chain: &ChainId, sequence: u64) -> StoreFault {
+        StoreFault::Corrupt { path: self.path.clone(), detail: format!("entry {sequence} of chain {chain} is missing") }
+    }
 }
 
-/// The look as the database knows it.
-fn look_number(look: Look) -> i64 {
-    LOOKS.iter().zip(0..).find(|(known, _)| **known == look).map_or(0, |(_, number)| number)
+/// Bytes, as the database counts them.
+pub(super) fn size(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).unwrap_or(i64::MAX)
 }
 
 fn hash_of(transaction: &Transaction<'_>, chain: i64, sequence: u64) -> rusqlite::Result<Option<EntryHash>> {
@@ -245,7 +256,8 @@ fn hash_of(transaction: &Transaction<'_>, chain: i64, sequence: u64) -> rusqlite
         .optional()
 }
 
-fn add_chain(transaction: &Transaction<'_>, chain: &ChainId) -> rusqlite::Result<i64> {
+/// A new chain, of which nothing is known.
+fn add_chain(transaction: &Transaction<'_>, chain: &ChainId) -> rusqlite::Result<Row> {
     let incarnation = &chain.incarnation;
     transaction.prepare_cached("INSERT INTO chain(author, opened, nonce, lane) VALUES (?1, ?2, ?3, ?4)")?.execute((
         chain.author.0,
@@ -253,7 +265,8 @@ fn add_chain(transaction: &Transaction<'_>, chain: &ChainId) -> rusqlite::Result
         incarnation.nonce,
         chain.lane.number(),
     ))?;
-    Ok(transaction.last_insert_rowid())
+    let nothing = EntryHash([0; 32]);
+    Ok(Row { id: transaction.last_insert_rowid(), base: 0, base_hash: nothing, head: 0, head_hash: nothing, lamport: 0 })
 }
 
 fn add_entry(transaction: &Transaction<'_>, chain: i64, entry: &Entry) -> rusqlite::Result<()> {
@@ -266,74 +279,61 @@ fn add_entry(transaction: &Transaction<'_>, chain: i64, entry: &Entry) -> rusqli
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::id::{NetworkId, NodeId};
-    use crate::base::view::History as _;
+/// Removes one entry, if it is there, and returns its bytes.
+fn remove_entry(transaction: &Transaction<'_>, chain: i64, sequence: u64) -> rusqlite::Result<i64> {
+    let removed = transaction
+        .prepare_cached("DELETE FROM entry WHERE chain = ?1 AND sequence = ?2 RETURNING length(bytes)")?
+        .query_row((chain, number(sequence)), |row| row.get(0))
+        .optional()?;
+    Ok(removed.unwrap_or(0))
+}
 
-    fn store(directory: &tempfile::TempDir) -> Store {
-        Store::open(&directory.path().join("state"), &directory.path().join("run"), NetworkId::of("home"), NodeId([1; 32])).unwrap().0
+fn prove(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<()> {
+    transaction.prepare_cached("INSERT OR IGNORE INTO proof(hash, bytes) VALUES (?1, ?2)")?.execute((entry.hash.0, entry.bytes()))?;
+    Ok(())
+}
+
+/// Of the forks of a chain only the lowest proves anything, so the others need no room. What revokes or retires stays.
+fn drop_superseded(transaction: &Transaction<'_>, chains: &BTreeSet<ChainId>) -> rusqlite::Result<()> {
+    let mut proofs: BTreeMap<(ChainId, u64), Vec<i64>> = BTreeMap::new();
+    let mut statement = transaction.prepare_cached("SELECT id, bytes FROM proof ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        // A damaged one is found, and said, when all are read.
+        let entry = row.get_ref(1)?.as_blob().ok().and_then(|bytes| Entry::parse(bytes).ok());
+        let Some(entry) = entry.filter(|entry| chains.contains(&entry.header.chain)) else { continue };
+        let stays = entry.facts.iter().any(|fact| matches!(fact, Fact::Revoked(_) | Fact::Retired(_)));
+        let halves = proofs.entry((entry.header.chain, entry.header.sequence)).or_default();
+        // What stays may be half of a fork too, and is never removed.
+        halves.push(if stays { -1 } else { row.get(0)? });
     }
-
-    fn samples(ats: impl Iterator<Item = i64>) -> Vec<Sample> {
-        let sample = |at| Sample {
-            target: TargetId("shop".into()),
-            at: Wall(at),
-            look: Look::Good,
-            sent: 1,
-            received: 1,
-            time: None,
-            detail: String::new(),
-        };
-        ats.map(sample).collect()
-    }
-
-    #[test]
-    fn samples_beyond_their_number_go_oldest_first_and_never_too_many_at_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = store(&directory);
-        store.commit(&[], &samples(0..100)).unwrap();
-        let bounds = Bounds { oldest: Wall(0), most: 30, chunk: 5 };
-        assert_eq!(store.prune_to(bounds).unwrap(), 5 * u64::from(limits::SAMPLE_CHUNKS));
-        assert_eq!(store.prune_to(bounds).unwrap(), 20);
-        assert_eq!(store.prune_to(bounds).unwrap(), 0);
-        let left = store.reader().unwrap().samples(&TargetId("shop".into()), 99).unwrap();
-        assert_eq!(left.iter().map(|sample| sample.at.0).collect::<Vec<_>>(), (70..100).rev().collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn samples_of_a_clock_that_was_ahead_are_bounded_by_number() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut store = store(&directory);
-        store.commit(&[], &samples((1000..1020).chain(0..20))).unwrap();
-        let by_age = Bounds { oldest: Wall(500), most: 1000, chunk: 10 };
-        assert_eq!(store.prune_to(by_age).unwrap(), 0);
-        assert_eq!(store.prune_to(Bounds { most: 30, ..by_age }).unwrap(), 10);
-        assert_eq!(store.prune_to(Bounds { chunk: 50, ..by_age }).unwrap(), 30);
-    }
-
-    #[test]
-    fn every_look_has_its_number() {
-        for (number, look) in LOOKS.into_iter().enumerate() {
-            assert_eq!(look_number(look), i64::try_from(number).unwrap());
+    let mut lowest: BTreeSet<ChainId> = BTreeSet::new();
+    for ((chain, _), halves) in &proofs {
+        if halves.len() < 2 {
+            continue;
+        }
+        if !lowest.insert(*chain) {
+            for id in halves.iter().filter(|id| 0 <= **id) {
+                transaction.prepare_cached("DELETE FROM proof WHERE id = ?1")?.execute([id])?;
+            }
         }
     }
+    Ok(())
+}
 
-    #[test]
-    fn no_statement_of_a_turn_reads_a_whole_table() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = store(&directory);
-        for sql in [
-            "SELECT sequence, bytes FROM entry WHERE chain = ?1 AND sequence BETWEEN ?2 AND ?3 ORDER BY sequence",
-            "SELECT at FROM sample WHERE target = (SELECT id FROM target WHERE name = ?1) ORDER BY id DESC LIMIT ?2",
-            "DELETE FROM sample WHERE id <= ?1",
-        ] {
-            let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let missing = vec![rusqlite::types::Null; statement.parameter_count()];
-            let plan: Vec<String> =
-                statement.query_map(rusqlite::params_from_iter(missing), |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
-            assert!(plan.iter().all(|step| !step.contains("SCAN") && !step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
-        }
+/// Writes where chains now begin and end, once for each chain.
+fn save_rows(transaction: &Transaction<'_>, staged: &Staged) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare_cached(
+        "UPDATE chain SET base = ?2, base_hash = ?3, head = ?4, head_hash = ?5, lamport = ?6, waste = max(waste, ?7) WHERE id = ?1",
+    )?;
+    for row in staged.chains.values() {
+        let waste = staged.waste.contains(&row.id);
+        let (base, head) = (number(row.base), number(row.head));
+        statement.execute((row.id, base, row.base_hash.0, head, row.head_hash.0, number(row.lamport), waste))?;
     }
+    let mut statement = transaction.prepare_cached("UPDATE chain SET bytes = bytes + ?2 WHERE id = ?1")?;
+    for (chain, bytes) in &staged.bytes {
+        statement.execute((chain, bytes))?;
+    }
+    Ok(())
 }

@@ -82,7 +82,9 @@ impl Story {
 
     fn write(&mut self, n: usize, fact: &Fact) {
         self.entries += 1;
-        let source = Source { entry: EntryHash([self.entries; 32]), author: node(n), lamport: u64::from(self.entries), wall: Wall(0) };
+        let lamport = u64::from(self.entries);
+        let place = (Incarnation { opened: 1, nonce: node(n).0[..16].try_into().unwrap() }, lamport);
+        let source = Source { entry: EntryHash([self.entries; 32]), author: node(n), lamport, wall: Wall(0), place };
         let chain = ChainId { author: node(n), incarnation: Incarnation { opened: 1, nonce: [0; 16] }, lane: Lane::Events };
         self.nodes[n].fold(Mono(self.now), source, fact);
         self.nodes[n].wrote(Mono(self.now), source.entry, chain, 1, fact);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::entry::Entry;
-use crate::base::fact::{Closed, Fact, Opened, Vote};
+use crate::base::fact::{Closed, Done, Fact, Opened, Vote};
 use crate::base::id::{ChainId, EntryHash, IncidentId, IntentKey, Lane, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::note::Note;
@@ -158,8 +158,11 @@ impl Node {
                     let (incident, reason) = (opened.incident.clone(), opened.reason.clone());
                     out.note(Note::Opened { incident, standing: opened.standing, reason });
                 }
-                Fact::Closed(closed) => out.note(Note::Closed { incident: closed.incident.clone() }),
-                Fact::Done(done) => {
+                // An end or a receipt may be said again long after.
+                Fact::Closed(closed) if own || self.incidents.get(&closed.incident).is_some_and(Incident::is_open) => {
+                    out.note(Note::Closed { incident: closed.incident.clone() })
+                }
+                Fact::Done(done) if own || !done.keys.iter().all(|key| self.intents.receipt(key).is_some()) => {
                     let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
                     let detail = done.detail.clone();
                     out.note(if done.success {
@@ -206,7 +209,9 @@ impl Node {
         self.wanted_of = version;
         let network = self.settings.network.network;
         let (intents, targets) = (&self.intents, &self.targets);
-        let told = |key: &IntentKey| intents.receipt(key).is_some();
+        // What was cut away and is yet to be said again was told all the same.
+        let undone: BTreeSet<IntentKey> = self.undone.iter().flat_map(|undone| &undone.done.keys).copied().collect();
+        let told = |key: &IntentKey| intents.receipt(key).is_some() || undone.contains(key);
         self.wanted.clear();
         for channel in &self.settings.network.channels {
             let incidents = &self.incidents;
@@ -278,7 +283,7 @@ impl Node {
         let dead: BTreeSet<NodeId> = self.dead();
         let idle = |node: &NodeId| self.liveness.life(node).is_none_or(|life| !life.voting || patience < now.mono.since(life.at));
         let network = self.settings.network.network;
-        let mesh = &self.mesh;
+        let (mesh, roster) = (&self.mesh, &self.settings.network);
         let electorate = Electorate {
             voters,
             silent,
@@ -288,7 +293,8 @@ impl Node {
             steady: self.members().into_iter().filter(|(_, expected)| *expected == Expected::Always).map(|(node, _)| node).collect(),
             alone: self.alone_since.map(|since| now.mono.since(since)),
             majority: self.settings.network.split == Split::Majority,
-            dead: &|node| dead.contains(node),
+            // Whoever is no member any more does not come back.
+            dead: &|node| dead.contains(node) || roster.member(node).is_none(),
             idle: &idle,
             held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| standing::rendezvous(&domain.0, node),
@@ -307,7 +313,7 @@ impl Node {
         let Some((channel, told)) = found else {
             // The channel was removed, or what was voted on has changed meanwhile.
             let delivery = Delivery { success: false, detail: "there was nothing to tell any more".into(), refused: vec![] };
-            let sent = Sent { keys: keys.to_vec(), covers: Vec::new(), fresh: true, delivery: Some(delivery), noted: false };
+            let sent = Sent { keys: keys.to_vec(), covers: Vec::new(), message, fresh: true, delivery: Some(delivery), noted: false };
             self.errands.insert(ballot, sent);
             return;
         };
@@ -318,11 +324,11 @@ impl Node {
             network: self.settings.network.name.clone(),
             sender: self.settings.name.clone(),
             seen: (self.seen(), self.settings.network.roster.len()),
-            message,
+            message: message.clone(),
             items,
         };
         let letter = letter::write(&topic);
-        self.errands.insert(ballot, Sent { keys, covers, fresh: true, delivery: None, noted: false });
+        self.errands.insert(ballot, Sent { keys, covers, message, fresh: true, delivery: None, noted: false });
         out.note(Note::Sending { channel: channel.name.clone(), subject: letter.subject.clone() });
         out.then(Effect::Carry(Box::new(Errand { ballot, channel: channel.name, way: channel.way, letter, within })));
     }
@@ -389,11 +395,22 @@ impl Node {
         let ended = |(ballot, sent): (&EntryHash, &mut Sent)| {
             let delivery = sent.delivery.clone().filter(|_| !sent.noted)?;
             sent.noted = true;
-            Some((*ballot, delivery, sent.keys.clone(), sent.covers.clone()))
+            Some((*ballot, delivery, sent.keys.clone(), sent.covers.clone(), sent.message.clone()))
         };
         let ended: Vec<_> = self.errands.iter_mut().filter_map(ended).collect();
-        for (ballot, delivery, keys, covers) in ended {
-            if let Some(done) = self.intents.ended(ballot, keys, delivery.success, delivery.detail, delivery.refused, covers) {
+        for (ballot, delivery, keys, covers, message) in ended {
+            let Delivery { success, detail, mut refused } = delivery;
+            let mut covers = covers;
+            refused.truncate(limits::NAMED / 4);
+            covers.truncate(limits::NAMED);
+            // The ballot may have been cut away with the chain in which it stood. What was done stays done.
+            let cut = success && !self.intents.knows(&ballot);
+            let done = if cut {
+                Some(Done { ballot, keys, success, detail, message, refused, covers })
+            } else {
+                self.intents.ended(ballot, keys, success, detail, refused, covers)
+            };
+            if let Some(done) = done {
                 let entry = self.seal(now, Fact::Done(done), out);
                 self.announce(&entry, out);
             }

@@ -1,14 +1,18 @@
 //! What faces show of this node's network.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::id::{IncidentId, IntentKey, NodeId};
+use crate::base::id::{ChainId, IncidentId, IntentKey, NodeId};
 use crate::base::limits;
 use crate::base::outcome::Verdict;
 use crate::base::settings::{Channel, Member, Phase};
 use crate::base::target::{Expected, Target};
 use crate::base::time::{Micros, Now, Span, Wall};
-use crate::base::view::{HeadView, IncidentView, JournalView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::base::view::{
+    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
+    WatcherView,
+};
 use crate::logic::incident::Incident;
 use crate::logic::node::Node;
 use crate::logic::notice;
@@ -31,22 +35,23 @@ impl Node {
         let targets =
             self.order.iter().filter_map(|id| self.targets.get(id)).filter(hidden).filter_map(|target| self.shown.get(&target.id));
         let network = &self.settings.network;
+        let (journal, lags) = self.journal_view();
         View {
             network: network.name.clone(),
             id: network.id.clone(),
             me: self.settings.name.clone(),
             at: now.wall,
-            fault: self.fault.clone(),
+            fault: self.fault.clone().or_else(|| self.expelled.clone()),
             isolated: self.isolated,
-            remarks: self.settings.remarks.iter().chain(&self.settings.lacks).cloned().collect(),
-            nodes: network.roster.iter().map(|member| Arc::new(self.node_view(now, member))).collect(),
+            remarks: self.settings.remarks.iter().chain(&self.settings.lacks).cloned().chain(self.overfull()).collect(),
+            nodes: network.roster.iter().map(|member| Arc::new(self.node_view(now, member, &lags))).collect(),
             targets: targets.cloned().collect(),
             incidents: self.incident_views(),
-            journal: Arc::new(self.journal_view()),
+            journal: Arc::new(journal),
         }
     }
 
-    fn node_view(&self, now: Now, member: &Member) -> NodeView {
+    fn node_view(&self, now: Now, member: &Member, lags: &BTreeMap<NodeId, LagView>) -> NodeView {
         let me = member.node == self.me;
         let life = self.liveness.life(&member.node);
         let report = self.reports.of(&member.node);
@@ -60,6 +65,8 @@ impl Node {
                 since: Wall(linked.since),
                 time: own.and_then(|link| link.time).map(Micros),
                 offset: own.and_then(|link| link.offset),
+                lag: own.and_then(|link| lags.get(&link.peer).copied()),
+                bytes: own.map(|link| link.bytes),
                 detail: linked.detail.clone(),
             }
         };
@@ -77,9 +84,19 @@ impl Node {
             lacks: inventory.map(|inventory| inventory.lacks.clone()).unwrap_or_default(),
             same_definition: inventory.map(|inventory| inventory.definition == self.settings.network.definition),
             incarnation: report.map(|report| report.incarnation),
+            clock: self.clock_view(&member.node),
             addresses: member.addresses.clone(),
             links: links.map(link_view).collect(),
         }
+    }
+
+    /// How another node's clock stands to this one's: by the link to it, else by its last heartbeat.
+    fn clock_view(&self, node: &NodeId) -> Option<ClockView> {
+        let measured = self.mesh.link_to(node).and_then(|link| link.offset).map(|offset| ClockView { offset, measured: true });
+        measured.or_else(|| {
+            let (heartbeat, heard) = (self.heartbeats.get(node)?, self.liveness.life(node)?.heard?);
+            Some(ClockView { offset: heartbeat.value.wall.saturating_sub(heard.0), measured: false })
+        })
     }
 
     fn target_view(&self, target: &Target) -> TargetView {
@@ -186,13 +203,34 @@ impl Node {
         Some(NoticeView { channel: channel.name.clone(), phase: phase.word(), state, by, at, detail })
     }
 
-    fn journal_view(&self) -> JournalView {
-        let head = |head: &crate::base::wire::Head| HeadView {
-            author: self.settings.network.name_of(&head.chain.author),
-            incarnation: head.chain.incarnation,
-            lane: head.chain.lane.name(),
-            sequence: head.sequence,
+    /// How far this node has the journal, and how far the ends of its links are apart.
+    fn journal_view(&self) -> (JournalView, BTreeMap<NodeId, LagView>) {
+        let mut lags = BTreeMap::new();
+        let mut apart: BTreeMap<ChainId, (Vec<(String, u64)>, u64)> = BTreeMap::new();
+        let base = |chain: &ChainId| self.journal.get(chain).map_or(0, |head| head.base);
+        for (id, link) in self.mesh.links() {
+            let differs = |chain: &ChainId, lag: LagView| {
+                let (peers, missing) = apart.entry(*chain).or_default();
+                *missing = lag.lacks.max(*missing);
+                if 0 < lag.peer_lacks {
+                    peers.push((self.settings.network.name_of(&link.peer), lag.peer_lacks));
+                }
+            };
+            lags.extend(self.mesh.lag(*id, base, differs).map(|lag| (link.peer, lag)));
+        }
+        let head = |head: &crate::base::wire::Head| {
+            let (behind, missing) = apart.remove(&head.chain).unwrap_or_default();
+            let ChainId { author, incarnation, lane } = head.chain;
+            let author = self.settings.network.name_of(&author);
+            HeadView { author, incarnation, lane: lane.name(), base: head.base, sequence: head.sequence, behind, missing }
         };
-        JournalView { entries: self.journal.entries(), heads: self.journal.heads().map(head).collect() }
+        let heads = self.journal.heads().map(head).collect();
+        let fork = |(chain, sequence): (&ChainId, u64)| ForkView {
+            author: self.settings.network.name_of(&chain.author),
+            incarnation: chain.incarnation,
+            lane: chain.lane.name(),
+            sequence,
+        };
+        (JournalView { entries: self.journal.entries(), heads, forks: self.proofs.forks().map(fork).collect() }, lags)
     }
 }

@@ -16,6 +16,9 @@ use crate::logic::liveness::Liveness;
 use crate::logic::node::Node;
 use crate::logic::request::Taken;
 
+/// What an asker is told who asks more than others would answer.
+pub(super) const TOO_MANY: &str = "too many questions of this node are under way; try again in a minute";
+
 impl Node {
     pub(super) fn link_up(&mut self, now: Now, link: LinkId, peer: NodeId, dialled: Option<String>, remote: String, out: &mut Effects) {
         let name = self.settings.network.name_of(&peer);
@@ -37,7 +40,9 @@ impl Node {
     }
 
     pub(super) fn link_down(&mut self, now: Now, link: LinkId, reason: &str, out: &mut Effects) {
-        if let Some(peer) = self.mesh.down(now, link, reason, &mut self.rng) {
+        self.search.down(link);
+        self.told.remove(&link);
+        if let Some(peer) = self.mesh.down(now, link, reason) {
             out.note(Note::Unlinked { peer: self.settings.network.name_of(&peer), detail: reason.into() });
             self.unsaid.link();
             self.changed = true;
@@ -46,17 +51,28 @@ impl Node {
 
     pub(super) fn received(&mut self, now: Now, link: LinkId, message: Message, out: &mut Effects) {
         match message {
-            Message::Digest(digest) => self.with_mesh(|mesh, known| mesh.digest(link, &digest, known, out)),
-            Message::Heads(heads) => self.mesh.heads(link, &heads),
+            Message::Digest(digest) => {
+                if self.with_mesh(|mesh, known| mesh.digest(now, link, &digest, known, out)) {
+                    self.tell_proofs(now, link, out);
+                }
+            }
+            Message::Heads(heads) => {
+                self.compare_heads(now, link, &heads, out);
+                self.with_mesh(|mesh, known| mesh.heads(now, link, &heads, known, out));
+            }
+            Message::Prefer(prefer) => self.with_mesh(|mesh, known| mesh.prefer(now, link, &prefer, known)),
             Message::Entries(entries) => self.entries(now, link, entries, out),
             Message::Heartbeat(heartbeat) => self.heard(now, link, heartbeat, out),
             Message::Ask(ask) => self.asked(now, link, ask, out),
             Message::Answer(answer) => {
-                let known = self.settings.network.member(&answer.value.author).is_some() && answer.value.detail.len() <= limits::DETAIL;
-                if known && self.requests.answered(now, self.me, &answer.value) {
+                let known = self.settings.network.member(&answer.value.author).is_some();
+                let bounded = answer.value.detail.len() <= limits::DETAIL && answer.value.path.len() <= limits::HOPS;
+                if known && bounded && self.requests.answered(now, self.me, &answer.value) {
                     self.pass_on(Some(link), &Message::Answer(answer), out);
                 }
             }
+            Message::Proofs(entries) => self.prove(now, &entries, Some(link), out),
+            Message::Seek(seek) => self.sought(now, link, seek, out),
             // The link itself answers the others.
             Message::Hello(_) | Message::Ping(_) | Message::Pong(_) | Message::Goodbye(_) | Message::Unknown(_) => {}
         }
@@ -67,54 +83,82 @@ impl Node {
         if self.fault.is_some() {
             return;
         }
-        let mut gap = false;
+        let mut known = Vec::new();
         for entry in entries {
-            let chain = entry.header.chain;
-            if self.settings.network.member(&chain.author).is_none() {
+            let header = &entry.header;
+            let (chain, sequence) = (header.chain, header.sequence);
+            let over = self.cut.contains(&chain) || self.proofs.end(&chain) <= sequence;
+            if over || self.settings.network.author(&chain.author).is_none() {
                 continue;
             }
-            match self.journal.accept(&entry) {
+            if self.journal.lamport().saturating_add(limits::LAMPORT_LEAP) < header.lamport {
+                let reason = format!("entry {sequence} of {chain} with a Lamport number that nobody can have reached");
+                let peer = self.mesh.peer(link).map_or_else(String::new, |peer| self.settings.network.name_of(&peer));
+                out.note(Note::Refused { peer, reason });
+                continue;
+            }
+            if chain.author == self.me {
+                self.recognized(now, chain.incarnation);
+            }
+            let mut place = self.journal.accept(&entry);
+            // What has no place here may say where its chain begins now, and then have one.
+            if matches!(place, Place::Gap | Place::Excess(_)) && self.declare(now, &entry, out) {
+                place = self.journal.accept(&entry);
+            }
+            match place {
                 Place::Next => {
-                    self.mesh.has(link, chain, entry.header.sequence);
+                    self.mesh.has(link, chain, sequence);
                     if let Some(head) = self.journal.get(&chain) {
                         self.moved.insert(chain, *head);
                     }
-                    if chain.author == self.me && self.journal.incarnation() < chain.incarnation {
-                        self.outlived = true;
+                    if chain.author == self.me {
+                        self.returned(chain.incarnation, chain.lane, sequence);
                     }
                     self.announce(&entry, out);
                     self.fold(now.mono, true, &entry);
-                    out.append.push(entry);
+                    out.append.push(entry.clone().into());
+                    self.declare(now, &entry, out);
                 }
-                Place::Known => self.mesh.has(link, chain, entry.header.sequence),
-                Place::Gap => gap = true,
+                Place::Known => {
+                    self.mesh.has(link, chain, sequence);
+                    let stored = self.journal.get(&chain).is_some_and(|head| head.base < sequence && sequence < head.sequence);
+                    if stored {
+                        known.push(entry);
+                    }
+                }
+                Place::Gap => self.mesh.gap(now, link, chain),
                 Place::Contradiction => {
-                    let reason = format!("entry {} of {chain} is not what was signed before", entry.header.sequence);
-                    out.note(Note::Contradiction { author: chain.author, reason });
+                    self.differ(now, link, chain, sequence, out);
+                    known.push(entry);
+                }
+                Place::Excess(why) => {
+                    let peer = self.settings.network.name_of(&chain.author);
+                    out.note(Note::Refused { peer, reason: format!("entry {} of {chain}: {why}", entry.header.sequence) });
                 }
             }
         }
-        if gap {
-            self.with_mesh(|mesh, known| mesh.gap(link, known, out));
-        }
+        self.compare(now, link, known, out);
     }
 
     fn heard(&mut self, now: Now, link: LinkId, heartbeat: Signed<Heartbeat>, out: &mut Effects) {
         let author = heartbeat.value.author;
         if author == self.me {
-            // Somebody remembers a later life of this node, of which nothing may be written anywhere.
-            if self.journal.incarnation() < heartbeat.value.incarnation {
-                self.journal.witness(heartbeat.value.incarnation);
-                self.outlived = true;
-            }
+            self.heard_myself(now, &heartbeat, out);
             return;
         }
         let mute = |liveness: &Liveness| liveness.life(&author).is_some_and(|life| life.mute);
         let was_mute = mute(&self.liveness);
-        if !self.liveness.heard(now, &heartbeat.value) {
-            let last = self.heartbeats.get(&author).filter(|last| heartbeat.value.incarnation < last.value.incarnation);
-            if let Some(last) = last {
-                // The author lost a life that is remembered here. It is told, so that it begins one above it.
+        let news = self.liveness.heard(now, &heartbeat.value);
+        self.mesh.beat(now, link, &author, news);
+        if !news {
+            // The author lost a life that is remembered here, or somebody else counts ahead of it in the same life. It is
+            // told, so that it begins one above it.
+            let direct = self.mesh.peer(link) == Some(author);
+            let behind = |last: &&Signed<Heartbeat>| {
+                let (told, known) = (&heartbeat.value, &last.value);
+                told.incarnation < known.incarnation || (direct && told.incarnation == known.incarnation && told.counter < known.counter)
+            };
+            if let Some(last) = self.heartbeats.get(&author).filter(behind) {
                 out.then(Effect::Send { link, message: Message::Heartbeat(last.clone()) });
             }
             return;
@@ -124,17 +168,14 @@ impl Node {
             self.dirty = self.order.iter().cloned().collect();
             self.rewatch(now);
         }
-        // Whoever is linked to the author hears it itself, as far as its links are known.
-        let known = self.fault.is_none() && self.liveness.life(&author).is_some_and(|life| life.unread.is_none());
-        let report = self.reports.of(&author).filter(|_| known);
-        let hears = |peer: &NodeId| *peer == author || report.is_some_and(|report| report.is_linked_to(peer));
-        for (other, _) in self.mesh.links().filter(|(other, to)| **other != link && !hears(&to.peer)) {
-            out.then(Effect::Send { link: *other, message: Message::Heartbeat(heartbeat.clone()) });
+        for other in self.with_mesh(|mesh, known| mesh.relays(now, link, &author, known)) {
+            out.then(Effect::Send { link: other, message: Message::Heartbeat(heartbeat.clone()) });
         }
     }
 
     fn asked(&mut self, now: Now, link: LinkId, ask: Signed<Ask>, out: &mut Effects) {
-        if self.settings.network.member(&ask.value.author).is_none() || limits::HOST < ask.value.host.len() {
+        let known = self.settings.network.member(&ask.value.author).is_some();
+        if !known || limits::HOST < ask.value.host.len() || ask.value.goal.is_some() {
             return;
         }
         let taken = self.requests.asked(now, &ask.value);
@@ -169,7 +210,7 @@ impl Node {
         }
     }
 
-    fn pass_on(&self, from: Option<LinkId>, message: &Message, out: &mut Effects) {
+    pub(super) fn pass_on(&self, from: Option<LinkId>, message: &Message, out: &mut Effects) {
         for (link, _) in self.mesh.links().filter(|(link, _)| Some(**link) != from) {
             out.then(Effect::Send { link: *link, message: message.clone() });
         }
@@ -177,6 +218,7 @@ impl Node {
 
     pub(super) fn command(&mut self, now: Now, id: CommandId, command: Command, out: &mut Effects) {
         match command {
+            Command::Write(writes) => self.write(id, writes, out),
             Command::Ping { host, count, within } => {
                 let incarnation = self.journal.incarnation();
                 match self.requests.ask(now, id, self.me, incarnation, &host, count, within) {
@@ -185,20 +227,19 @@ impl Node {
                         self.pass_on(None, &Message::Ask(signed), out);
                         self.look_for(now, ask, out);
                     }
-                    None => {
-                        let why = "too many ping requests are under way; try again in a minute";
-                        out.then(Effect::Reply(id, Reply::Refused(why.into())));
-                    }
+                    None => out.then(Effect::Reply(id, Reply::Refused(TOO_MANY.into()))),
                 }
             }
+            Command::Revoke { node, reason, retire } => self.revoke(now, id, node, &reason, retire, out),
+            Command::Trace { node, within } => self.trace(now, id, node, within, out),
         }
     }
 
     pub(super) fn answer_commands(&mut self, now: Now, out: &mut Effects) {
         let liveness = &self.liveness;
         let present = |node: &NodeId| *node == self.me || liveness.life(node).is_some_and(|life| life.presence == Presence::Alive);
-        for (id, rows) in self.requests.finished(now, &self.settings.network.roster, present) {
-            out.then(Effect::Reply(id, Reply::Pinged(rows)));
+        for (id, reply) in self.requests.finished(now, &self.settings.network.roster, present) {
+            out.then(Effect::Reply(id, reply));
         }
     }
 }

@@ -3,8 +3,9 @@
 use crate::base::entry::Entry;
 use crate::base::fact::{Fact, Inventory, Linked};
 use crate::base::id::Lane;
+use crate::base::limits;
 use crate::base::outcome::Verdict;
-use crate::base::time::Now;
+use crate::base::time::{Now, Span};
 use crate::logic::effect::Effects;
 use crate::logic::node::{Node, Unsaid};
 
@@ -57,6 +58,18 @@ impl Node {
         facts.into_iter().for_each(|fact| self.journal.write(fact));
     }
 
+    /// Writes what was measured in the periods that have ended, each on the lane of its length.
+    pub(super) fn say_rollups(&mut self, now: Now) {
+        for rollup in self.rollups.take(now.wall) {
+            let lane = match Span(rollup.length) {
+                limits::ROLLUP_DAY => Lane::Days,
+                limits::ROLLUP_HOUR => Lane::Hours,
+                _ => Lane::Minutes,
+            };
+            self.journal.write_on(lane, Fact::Rollup(rollup));
+        }
+    }
+
     fn inventory(&self) -> Inventory {
         Inventory {
             software: env!("CARGO_PKG_VERSION").into(),
@@ -81,10 +94,22 @@ impl Node {
         entry
     }
 
+    /// Says on a lane what this version has no kind for, as a later version would: networks of mixed versions are tried with it.
+    pub fn foretell(&mut self, now: Now, lane: Lane, fact: Fact, out: &mut Effects) {
+        if self.fault.is_none() && self.opening.is_none() {
+            let entry = self.journal.seal(now, lane, vec![fact]);
+            self.take_own(now, entry, out);
+        }
+    }
+
     /// Own entries are stored and folded like everybody's.
     pub(super) fn take_own(&mut self, now: Now, entry: Entry, out: &mut Effects) {
         self.fold(now.mono, true, &entry);
-        out.append.push(entry);
+        out.append.push(entry.clone().into());
+        self.declare(now, &entry, out);
+        if let Some(head) = self.journal.get(&entry.header.chain) {
+            self.moved.insert(head.chain, *head);
+        }
         self.changed = true;
     }
 }

@@ -38,6 +38,7 @@ fn the_shipped_host_file_changes_nothing() {
 fn the_shipped_host_file_shows_what_can_be_set() {
     let host = host(&[layer("peerwatch.toml", &uncommented(HOST))], "fox").unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!((host.name.as_str(), &host.networks[..]), ("ber1", &["home".to_owned()][..]));
+    assert!(host.web_token_file.is_some());
     assert!(host.mail.is_some_and(|mail| mail.user.is_some() && mail.password_file.is_some()));
 }
 

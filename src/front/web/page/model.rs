@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::base::id::TargetId;
 use crate::base::limits;
 use crate::base::outcome::{Standing, Verdict};
+use crate::base::size::Size;
 use crate::base::time::{Span, Wall};
-use crate::base::view::{IncidentView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::base::view::{ClockView, IncidentView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
 use crate::front::json;
 
 /// What the address asks of the page.
@@ -144,8 +145,9 @@ pub(super) struct Node<'a> {
     pub(super) view: &'a NodeView,
     pub(super) mark: Mark,
     pub(super) heard: Option<Moment>,
-    /// Round trip and clock offset over this node's own link to it.
+    /// Round trip over this node's own link to it.
     pub(super) time: String,
+    /// Its clock's offset.
     pub(super) offset: String,
     pub(super) links_up: usize,
     pub(super) remarks: Vec<String>,
@@ -158,6 +160,10 @@ pub(super) struct Link<'a> {
     pub(super) mark: Mark,
     pub(super) since: Moment,
     pub(super) time: String,
+    /// Entries that the peer lacks, and that this node lacks.
+    pub(super) lag: String,
+    /// What went over it, there and back.
+    pub(super) bytes: String,
 }
 
 impl<'a> Model<'a> {
@@ -342,7 +348,7 @@ impl<'a> Node<'a> {
             mark: Mark::of(view.presence.word()),
             heard: view.heard.map(|heard| Moment::of(heard, at)),
             time: link.and_then(|link| link.time).map(|time| time.to_string()).unwrap_or_default(),
-            offset: link.and_then(|link| link.offset).map(|ahead| format!("{:+.3} s", ahead as f64 / 1000.0)).unwrap_or_default(),
+            offset: view.clock.map(clock).unwrap_or_default(),
             links_up: view.links.iter().filter(|link| link.up).count(),
             remarks: remarks(view),
             links_more: links.len().saturating_sub(limits::WEB_LINES),
@@ -354,7 +360,14 @@ impl<'a> Node<'a> {
 impl<'a> Link<'a> {
     fn of(view: &'a LinkView, at: Wall) -> Self {
         let mark = Mark::of(if view.up { "up" } else { "down" });
-        Self { view, mark, since: Moment::of(view.since, at), time: view.time.map(|time| time.to_string()).unwrap_or_default() }
+        Self {
+            view,
+            mark,
+            since: Moment::of(view.since, at),
+            time: view.time.map(|time| time.to_string()).unwrap_or_default(),
+            lag: view.lag.map(|lag| format!("{} / {}", lag.peer_lacks, lag.lacks)).unwrap_or_default(),
+            bytes: view.bytes.map(|(sent, received)| format!("{} / {}", Size(sent), Size(received))).unwrap_or_default(),
+        }
     }
 }
 
@@ -472,6 +485,11 @@ fn runbook(target: &TargetView) -> Option<&str> {
 
 fn percent(share: f32) -> String {
     format!("{:.0}%", share * 100.0)
+}
+
+/// How a clock stands to this node's; what was not measured is marked as a guess.
+fn clock(clock: ClockView) -> String {
+    format!("{}{:+.3} s", if clock.measured { "" } else { "≈ " }, clock.offset as f64 / 1000.0)
 }
 
 /// An age as people say it; parts of a second do not matter.

@@ -14,7 +14,7 @@ use crate::base::id::NetworkId;
 use crate::base::id::{ChainId, EntryHash, Incarnation, Lane};
 use crate::base::key::SecretKey;
 use crate::base::time::Wall;
-use crate::base::wire::{Heartbeat, Ping, Pong, Signed, entries_frame};
+use crate::base::wire::{Digest, Heartbeat, Ping, Pong, Signed, entries_frame};
 use crate::io::clock;
 
 const LIFE: Incarnation = Incarnation { opened: 1, nonce: [1; 16] };
@@ -26,12 +26,12 @@ fn hello() -> Hello {
 }
 
 fn digest(number: u8) -> Message {
-    Message::Digest([number; 32])
+    Message::Digest(Box::new(Digest::of([].iter(), number.into())))
 }
 
 fn heartbeat(counter: u64) -> Message {
     let key = SecretKey::from_bytes(&[1; 32]);
-    let value = Heartbeat { author: key.node(), incarnation: LIFE, counter, voting: true, isolated: false, said: 0 };
+    let value = Heartbeat { author: key.node(), incarnation: LIFE, counter, voting: true, isolated: false, said: 0, wall: 0 };
     Message::Heartbeat(Signed::seal(&key, NetworkId::of("home"), value))
 }
 
@@ -453,6 +453,26 @@ async fn what_may_not_be_ends_the_link_and_the_sender_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_is_taken_over_another_link_and_one_with_another_bit_is_not() {
+    let good = heartbeat(77).encode();
+    for _ in 0..2 {
+        let (mut node, mut raw) = greeted(1 << 20).await;
+        raw.to.write_all(&good).await.unwrap();
+        assert_eq!(node.next().await, Event::Message(heartbeat(77)));
+    }
+    for place in [10, good.len() - 1] {
+        let mut forged = good.clone();
+        forged[place] ^= 1;
+        let (node, mut raw) = greeted(1 << 20).await;
+        raw.to.write_all(&forged).await.unwrap();
+        settle().await;
+        drop(raw);
+        let reason = node.down().await;
+        assert!(reason.starts_with("received "), "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_frame_cut_short_and_an_end_without_goodbye_are_told_apart() {
     for (bytes, text) in [(&[0, 0, 0, 9, 2][..], "the connection ended in the middle of a frame"), (&[], "the peer ended the connection")] {
         let (node, mut raw) = greeted(1 << 16).await;
@@ -480,12 +500,14 @@ async fn a_ping_is_answered_with_its_token_and_the_time() {
     assert!((pong.wall - clock::now().wall.0).abs() < 60_000);
 }
 
-/// Answers the next ping after `delay`.
-async fn answer(raw: &mut Raw, delay: Duration, wall: i64) {
+/// Answers the next ping after `delay`; returns the bytes of ping and pong.
+async fn answer(raw: &mut Raw, delay: Duration, wall: i64) -> (u64, u64) {
     loop {
         if let Message::Ping(ping) = raw.read().await.unwrap() {
             sleep(delay).await;
-            return raw.send(&Message::Pong(Pong { token: ping.token, wall })).await;
+            let pong = Message::Pong(Pong { token: ping.token, wall });
+            raw.send(&pong).await;
+            return (Message::Ping(ping).encode().len() as u64, pong.encode().len() as u64);
         }
     }
 }
@@ -493,9 +515,14 @@ async fn answer(raw: &mut Raw, delay: Duration, wall: i64) {
 #[tokio::test(start_paused = true)]
 async fn a_pong_measures_the_round_trip_and_the_peers_clock() {
     let (mut node, mut raw) = greeted(1 << 16).await;
+    let mut last = None;
     for _ in 0..3 {
-        answer(&mut raw, Duration::from_millis(40), clock::now().wall.0 + 3_600_000).await;
-        let Event::Measured { time_us, offset_ms } = node.event().await else { panic!() };
+        let (ping, pong) = answer(&mut raw, Duration::from_millis(40), clock::now().wall.0 + 3_600_000).await;
+        let Event::Measured { time_us, offset_ms, sent, received } = node.event().await else { panic!() };
+        if let Some(last) = last.replace((sent, received)) {
+            assert_eq!((sent, received), (last.0 + ping, last.1 + pong), "what went over it since");
+        }
+        assert!(ping < sent && pong < received, "the greetings count too: {sent} {received}");
         assert!((39_999..41_000).contains(&time_us), "{time_us}");
         assert!((3_590_000..3_610_000).contains(&offset_ms), "{offset_ms}");
     }

@@ -1,0 +1,85 @@
+//! Questions to other nodes as the bus has them: options in, rows out. Nothing is asked here.
+
+use std::collections::BTreeMap;
+
+use zbus::{OwnedVariant, fdo};
+
+use super::value::{Known, Traits, text};
+use crate::base::command::{Step, Vantage};
+use crate::base::limits;
+use crate::base::time::{Micros, Span};
+
+/// How many echo requests, and when to stop waiting.
+pub(super) fn ping(host: &str, options: BTreeMap<String, OwnedVariant>) -> Result<(u16, Span), fdo::Error> {
+    if host.is_empty() || limits::HOST < host.len() || host.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return refuse("the host is no name or address".into());
+    }
+    let (mut count, mut within) = (5, PATIENCE);
+    for (name, value) in options {
+        match name.as_str() {
+            "Count" => match u32::try_from(&value) {
+                Ok(number @ 1..=20) => count = u16::try_from(number).unwrap_or(20),
+                _ => return refuse("Count is a number from 1 to 20, of type u".into()),
+            },
+            "WithinUSec" => within = patience(&value)?,
+            _ => return refuse(format!("there is no option \"{name}\"; there are Count and WithinUSec")),
+        }
+    }
+    Ok((count, within))
+}
+
+/// When to stop waiting for the answer.
+pub(super) fn trace(options: BTreeMap<String, OwnedVariant>) -> Result<Span, fdo::Error> {
+    let mut within = PATIENCE;
+    for (name, value) in options {
+        match name.as_str() {
+            "WithinUSec" => within = patience(&value)?,
+            _ => return refuse(format!("there is no option \"{name}\"; there is WithinUSec")),
+        }
+    }
+    Ok(within)
+}
+
+/// Whether a reason is one line that people can read.
+pub(super) fn reason(reason: &str) -> Result<(), fdo::Error> {
+    if limits::DETAIL < reason.len() || reason.chars().any(char::is_control) {
+        return refuse(format!("the reason is one line of at most {} bytes", limits::DETAIL));
+    }
+    Ok(())
+}
+
+/// One node's answer to a ping request.
+pub(super) fn vantage(vantage: &Vantage) -> (String, Traits) {
+    let known = Known::default().with("Answered", vantage.answer.is_some());
+    let Some(answer) = &vantage.answer else {
+        return (text(&vantage.node), known.traits());
+    };
+    let time = |which: fn((u32, u32, u32)) -> u32| answer.times.map(which).map(Micros);
+    let known = known
+        .with("Sent", u32::from(answer.sent))
+        .with("Received", u32::from(answer.received))
+        .time("LeastUSec", time(|times| times.0))
+        .time("MeanUSec", time(|times| times.1))
+        .time("MostUSec", time(|times| times.2))
+        .text("Detail", &answer.detail);
+    (text(&vantage.node), known.traits())
+}
+
+/// One hop of a way.
+pub(super) fn step(step: &Step) -> (String, Traits) {
+    (text(&step.node), Known::default().time("TimeUSec", step.time).traits())
+}
+
+/// How long to wait where the client does not say.
+const PATIENCE: Span = Span::secs(5);
+
+fn patience(value: &OwnedVariant) -> Result<Span, fdo::Error> {
+    match u64::try_from(value) {
+        Ok(micros) if (1000..=limits::REQUEST_TIME.0 * 1000).contains(&micros) => Ok(Span(micros / 1000)),
+        _ => refuse(format!("WithinUSec is a time from 1 ms to {}, of type t", limits::REQUEST_TIME)),
+    }
+}
+
+fn refuse<T>(why: String) -> Result<T, fdo::Error> {
+    Err(fdo::Error::InvalidArgs(why))
+}
