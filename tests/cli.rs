@@ -69,7 +69,7 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
             shop#3    down      3m ago  ops told by fra1  HTTP 503
 
             node laptop is dead, last heard 1h ago (it may be away)
-            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
+            node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts
             exit 0
         "#]],
     )
@@ -151,12 +151,12 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
             shop#3    down      3m ago  ops told by fra1  HTTP 503
 
             node laptop is dead, last heard 1h ago (it may be away)
-            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
+            node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts
 
             work: no incident is open; no targets, 2 of 3 nodes alive
 
             node laptop is dead, last heard 1h ago
-            node laptop signed two different entries 40 of events (life 3.03030303): its key is or was used twice, and nothing after that counts
+            node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts
             exit 0
         "#]],
     )

@@ -477,6 +477,19 @@ kinds! {
     64 Rollup Minutes,
 }
 
+impl Fact {
+    /// A life of the author that it knew when it said this, if the fact names one.
+    #[must_use]
+    pub const fn known_life(&self) -> Option<Incarnation> {
+        match self {
+            Self::Open(open) => open.previous,
+            Self::Base(mark) => Some(mark.incarnation),
+            Self::Floor(floor) => Some(floor.incarnation),
+            _ => None,
+        }
+    }
+}
+
 fn encode<T: Encode<()> + CborLen<()>>(value: &T) -> Vec<u8> {
     // Writing to a Vec cannot fail, and the derived encoders have no errors of their own.
     minicbor::to_vec(value).unwrap_or_default()

@@ -34,6 +34,8 @@ pub struct Journal {
     /// Bytes of state and events that each author has in force.
     weights: BTreeMap<NodeId, u64>,
     lamport: u64,
+    /// The greatest incarnation of this node that was seen and need not have left an entry here.
+    witnessed: Option<Incarnation>,
     entries: u64,
     version: u64,
     pending: BTreeMap<Lane, Vec<Fact>>,
@@ -95,6 +97,7 @@ impl Journal {
             share: u64::MAX,
             weights: BTreeMap::new(),
             lamport: 0,
+            witnessed: None,
             entries: 0,
             version: 0,
             pending: BTreeMap::new(),
@@ -110,7 +113,8 @@ impl Journal {
     pub fn restore(&mut self, past: &Past) {
         for (head, lamport) in &past.tips {
             self.chains.insert(head.chain, Chain::at(*head));
-            self.lamport = self.lamport.max(*lamport);
+            // Of a chain that was cut to nothing only the incarnation tells how far its author was.
+            self.lamport = self.lamport.max(*lamport).max(head.chain.incarnation.opened);
             if head.chain.author == self.me {
                 self.incarnation = self.incarnation.max(head.chain.incarnation);
             }
@@ -127,7 +131,7 @@ impl Journal {
 
     /// Opens a new incarnation above every one known, and writes its first entry.
     pub fn open(&mut self, now: Now, nonce: [u8; 16], reason: &str) -> Entry {
-        let previous = self.own().map(|head| head.chain.incarnation).max();
+        let previous = self.own().map(|head| head.chain.incarnation).chain(self.witnessed).max();
         // What was not yet sealed belongs to the old life; the new one restates its state anyhow.
         self.pending.clear();
         self.incarnation = Incarnation { opened: self.lamport.saturating_add(1), nonce };
@@ -144,6 +148,7 @@ impl Journal {
     /// A life was seen of which no entry may be left: the next one opens above it.
     pub fn witness(&mut self, incarnation: Incarnation) {
         self.lamport = self.lamport.max(incarnation.opened);
+        self.witnessed = self.witnessed.max(Some(incarnation));
     }
 
     /// Whether this node has opened an incarnation of this name.

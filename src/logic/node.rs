@@ -147,8 +147,8 @@ pub struct Node {
     beats: u64,
     /// The last heartbeat of each node.
     heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
-    /// The names of the lives that this run has lived.
-    names: BTreeSet<[u8; 16]>,
+    /// The names of the lives that this run has lived, and whether it opened them.
+    names: BTreeMap<[u8; 16], bool>,
     /// Since when a life above this one is known: another must be opened.
     outlived: Option<Mono>,
     /// Why this life cannot be gone on with.
@@ -284,7 +284,7 @@ impl Node {
             beat_due: now.mono,
             beats: 0,
             heartbeats: BTreeMap::new(),
-            names: BTreeSet::new(),
+            names: BTreeMap::new(),
             outlived: None,
             forked: None,
             opening: None,

@@ -108,12 +108,11 @@ mod tests {
             options,
             plan,
             &expect![[r#"
-            b t0#1 down ddf40f
-            a t0#1 down ddf40f
-            c t0#1 down ddf40f
-            b t0#1 down ddf40f
-            b t0#1 up 065e61
-        "#]],
+                b t0#1 down ddf40f
+                a t0#1 down ddf40f
+                b t0#1 down ddf40f
+                b t0#1 up 065e61
+            "#]],
         );
     }
 
@@ -128,8 +127,8 @@ mod tests {
             &expect![[r#"
                 d node:a#1 down, node:b#1 down c4f30e
                 b node:c#1 down, node:d#1 down d9d860
-                d t0#1 down ddf40f
                 b t0#1 down ddf40f
+                d t0#1 down ddf40f
                 d t0#1 up 065e61
                 b t0#1 up 065e61
                 d node:a#1 up, node:b#1 up, node:c#1 up, node:d#1 up a9008c
@@ -146,8 +145,8 @@ mod tests {
             options,
             plan,
             &expect![[r#"
-                a node:b#1 down, t0#1 down c729dd
                 b node:a#1 down, t0#1 down 60adca
+                a node:b#1 down, t0#1 down c729dd
                 b node:a#1 up, node:b#1 up 4fcaa3
                 b t0#1 up 065e61
             "#]],

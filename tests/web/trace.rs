@@ -59,7 +59,7 @@ async fn what_the_journal_takes() {
     let server = Server::start([sample::night()]).await;
     let answer = server.get("/api/v1/journal/stats").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
-    expect![[r#"{"chains":[{"author":"fra1","base":1000,"behind":[],"bytes":60000,"entries":237,"incarnation":"17.02020202020202020202020202020202","lane":"events","missing_entries":0,"sequence":1237}],"entries":237,"entry_bytes":60000,"file_bytes":1048576,"free_bytes":0,"limit_bytes":1073741824,"log_bytes":4096,"samples":7}"#]].assert_eq(&serde_json::to_string(&answer.json()["stats"]).unwrap());
+    expect![[r#"{"chains":[{"author":"fra1","base":1000,"behind":[],"bytes":60000,"entries":237,"incarnation":"17.02020202020202020202020202020202","lane":"events","missing_entries":0,"sequence":1237}],"entries":237,"entry_bytes":60000,"file_bytes":1048576,"forks":[],"free_bytes":0,"limit_bytes":1073741824,"log_bytes":4096,"samples":7}"#]].assert_eq(&serde_json::to_string(&answer.json()["stats"]).unwrap());
 }
 
 #[tokio::test]

@@ -139,7 +139,7 @@ fn forks(view: &View) -> Vec<(String, Tone)> {
     let line = |fork: &ForkView| {
         let what =
             format!("node {} signed two different entries {} of {} (life {})", fork.author, fork.sequence, fork.lane, fork.incarnation);
-        (format!("{what}: its key is or was used twice, and nothing after that counts"), Tone::Poor)
+        (format!("{what}: its key was used twice, and nothing after counts"), Tone::Poor)
     };
     view.journal.forks.iter().map(line).collect()
 }

@@ -170,7 +170,7 @@ fn what_is_remarkable_follows_the_verdict() {
         node fra1 is suspect, last heard 6m ago
         node laptop is dead, last heard 6m ago (it may be away)
         node tv was not heard since ber1 started
-        node nas signed two different entries 40 of events (life 8.02020202): its key is or was used twice, and nothing after that counts
+        node nas signed two different entries 40 of events (life 8.02020202): its key was used twice, and nothing after counts
         target shop is up, but fra1 calls it down: timeout�[2J
         target ipv6 is unknown since 02:12: ber1: no IPv6 here
         target backup is held since 2026-11-19 02:12

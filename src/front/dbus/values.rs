@@ -24,9 +24,6 @@ pub(super) struct Values {
     desks: Desks,
 }
 
-/// A value, its media type, its revision and when it was put.
-type Got = (Vec<u8>, String, u64, u64);
-
 /// Whose part, the key, and what is known of the value.
 type Row = (String, String, Traits);
 
@@ -66,7 +63,7 @@ impl Values {
 impl Values {
     /// What is under a key.
     #[zbus(out_args("value", "media", "revision", "at"))]
-    async fn get(&self, network: &str, node: &str, key: &str) -> Result<Got, BoxDBusError> {
+    async fn get(&self, network: &str, node: &str, key: &str) -> Result<(Vec<u8>, String, u64, u64), BoxDBusError> {
         let values = find_desk(&self.desks, network).map_err(boxed)?.values.borrow().clone();
         let node = known(&values, node)?;
         let item = values.get(&node, key).ok_or_else(|| boxed(absent(&node, key)))?;

@@ -5,6 +5,7 @@
 //! later life turns up all the same, or this one forked, it opens another. Only one who writes with the
 //! same key now is a reason to stop: the lower of the two lives does.
 
+use crate::base::entry::Entry;
 use crate::base::fact::Fact;
 use crate::base::id::{ChainId, Incarnation, Lane};
 use crate::base::limits;
@@ -31,10 +32,10 @@ impl Node {
     pub(super) fn begin(&mut self, now: Now, beginning: Beginning, out: &mut Effects) {
         match beginning {
             Beginning::Continue => {
-                self.names.insert(self.journal.incarnation().nonce);
+                self.names.insert(self.journal.incarnation().nonce, false);
             }
             Beginning::Anew { nonce, reason, first } => {
-                self.names.insert(nonce);
+                self.names.insert(nonce, true);
                 self.opening = Some((nonce, reason));
                 if !first {
                     self.mute_until = now.mono + self.lease_and_margin();
@@ -85,7 +86,7 @@ impl Node {
     /// A heartbeat of this node's key came.
     pub(super) fn heard_myself(&mut self, now: Now, heartbeat: &Signed<Heartbeat>, out: &mut Effects) {
         let Heartbeat { incarnation, counter, .. } = heartbeat.value;
-        if self.names.contains(&incarnation.nonce) {
+        if self.names.contains_key(&incarnation.nonce) {
             // This run's own, told back. Its counter follows the forward-only clock, so nobody counts ahead of it.
             if incarnation == self.journal.incarnation() && self.beats.max(now.mono.0) < counter && self.waiting.is_none() {
                 self.fork_life(format!("the key of {} is in use twice, in one and the same incarnation", self.settings.name));
@@ -99,30 +100,39 @@ impl Node {
             self.journal.witness(incarnation);
             self.outlive(now.mono);
         }
-        if other == Other::Lost {
-            return;
+        if other == Other::Found || (other == Other::Lives && above) {
+            self.meet_twin(incarnation, out);
         }
-        let name = &self.settings.name;
+    }
+
+    /// Another daemon writes with this node's key, in another life. The lower of the two stops; if that is
+    /// the other one, this one says so.
+    fn meet_twin(&self, life: Incarnation, out: &mut Effects) {
+        let (name, mine) = (&self.settings.name, self.journal.incarnation());
         let reason = format!(
-            "the key of {name} is in use twice: another daemon writes with it now, in incarnation {incarnation}; was the host or \
+            "the key of {name} is in use twice: another daemon writes with it now, in incarnation {life}; was the host or \
              its disk cloned? Make a new key for one of the two (remove node.key in the state directory, start it, and put its \
              new public key under a name of its own into the network's keys/)"
         );
-        if above {
-            out.then(Effect::Stop(format!(
-                "{reason}. This one stops, because its incarnation {} is the older",
-                self.journal.incarnation()
-            )));
-        } else if other == Other::Found {
+        if mine < life {
+            out.then(Effect::Stop(format!("{reason}. This one stops, because its incarnation {mine} is the older")));
+        } else {
             out.note(Note::Twin { reason: format!("{reason}. The other one, the older, should stop by itself") });
         }
     }
 
     /// An entry of this node's key came.
-    pub(super) fn recognized(&mut self, now: Now, life: Incarnation) {
-        if self.journal.incarnation() < life && !self.names.contains(&life.nonce) {
-            self.journal.witness(life);
-            self.outlive(now.mono);
+    pub(super) fn recognized(&mut self, now: Now, entry: &Entry, out: &mut Effects) {
+        let life = entry.header.chain.incarnation;
+        if life <= self.journal.incarnation() || self.names.contains_key(&life.nonce) {
+            return;
+        }
+        self.journal.witness(life);
+        self.outlive(now.mono);
+        // A lost life cannot name one that this run opened: whoever wrote this has read it, and has this key.
+        let mut known = entry.facts.iter().filter_map(Fact::known_life);
+        if known.any(|known| self.names.get(&known.nonce).is_some_and(|opened| *opened)) {
+            self.meet_twin(life, out);
         }
     }
 
@@ -175,7 +185,7 @@ impl Node {
         self.outlived = None;
         self.mute_until = now.mono + self.lease_and_margin();
         let nonce = self.rng.bytes16();
-        self.names.insert(nonce);
+        self.names.insert(nonce, true);
         self.opening = Some((nonce, reason));
         self.unsaid = Unsaid::Everything;
     }

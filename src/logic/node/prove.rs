@@ -35,7 +35,8 @@ impl Node {
         (self.settings.network.roster, self.settings.network.former) = (roster, former);
         let faithless = || {
             let why = "this node's key has signed two different things in so many places that nothing of it is believed \
-                       any more; was its disk copied again and again? It needs a new key (remove node.key in the state directory) and a new name in network.toml";
+                       any more; was its disk copied again and again? It needs a new key (remove node.key in the state directory) \
+                       and a new name in network.toml";
             self.proofs.is_faithless(&self.me).then(|| why.to_owned())
         };
         let ended = self.proofs.ending(&self.me).map(|ending| {

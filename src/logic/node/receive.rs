@@ -98,7 +98,7 @@ impl Node {
                 continue;
             }
             if chain.author == self.me {
-                self.recognized(now, chain.incarnation);
+                self.recognized(now, &entry, out);
             }
             let mut place = self.journal.accept(&entry);
             // What has no place here may say where its chain begins now, and then have one.
