@@ -50,8 +50,16 @@ struct Chain {
     declared: (u64, EntryHash),
     /// The newest entry that says so, if it is held here: whoever needs to hear of it is sent that one.
     told: Option<(ChainId, u64)>,
-    /// Bytes of each entry in force, of state and events.
-    sizes: VecDeque<u32>,
+    /// The entries in force.
+    kept: VecDeque<Kept>,
+}
+
+/// What is remembered of an entry in force.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    bytes: u32,
+    /// The first bytes of its hash.
+    hash: [u8; 4],
 }
 
 /// A base that an author declared, and the entry that says so.
@@ -344,14 +352,12 @@ impl Journal {
     /// Adds the bytes of an entry in force to what its author has.
     fn weigh(&mut self, entry: &Entry) {
         let header = &entry.header;
-        let Some(chain) =
-            self.chains.get_mut(&header.chain).filter(|chain| weighs(header.chain.lane) && chain.weighs_next(header.sequence))
-        else {
-            return;
-        };
-        let bytes = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
-        chain.sizes.push_back(bytes);
-        *self.weights.entry(header.chain.author).or_default() += u64::from(bytes);
+        let Some(chain) = self.chains.get_mut(&header.chain).filter(|chain| chain.weighs_next(header.sequence)) else { return };
+        let kept = Kept::of(entry);
+        chain.kept.push_back(kept);
+        if weighs(header.chain.lane) {
+            *self.weights.entry(header.chain.author).or_default() += u64::from(kept.bytes);
+        }
     }
 
     /// The chains of one author, in the order of its incarnations.

@@ -163,14 +163,16 @@ impl Store {
             return Ok(());
         }
         let known = self.row(staged, &to.chain);
-        if known.is_some_and(|row| to.base <= row.base) || to.base == 0 {
+        // Of two bases at one place, on two branches of which nothing else is left, that with the greater hash counts.
+        let below = |row: Row| to.base < row.base || (to.base == row.base && (row.base < row.head || to.hash.0 <= row.base_hash.0));
+        if known.is_some_and(below) || to.base == 0 {
             return Ok(());
         }
         let row = known.map_or_else(|| add_chain(transaction, &to.chain), Ok).map_err(fault)?;
         if row.base < row.head {
             staged.waste.insert(row.id);
         }
-        let moved = if row.head < to.base {
+        let moved = if row.head < to.base || row.base == to.base {
             let lamport = row.lamport.max(to.chain.incarnation.opened);
             Row { base: to.base, base_hash: to.hash, head: to.base, head_hash: to.hash, lamport, ..row }
         } else {

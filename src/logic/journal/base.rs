@@ -11,7 +11,7 @@ use crate::base::entry::{Entry, Record};
 use crate::base::fact::{Fact, Mark};
 use crate::base::id::{ChainId, EntryHash, Incarnation, Lane, NodeId};
 use crate::base::wire::Head;
-use crate::logic::journal::{Chain, Declared, Journal};
+use crate::logic::journal::{Chain, Declared, Journal, Kept, weighs};
 
 /// No chain is longer: a billion entries a second reach it in a century.
 const LONGEST: u64 = 1 << 62;
@@ -36,7 +36,7 @@ impl Journal {
         if entry.header.chain.lane != Lane::State {
             return Vec::new();
         }
-        let mut records: Vec<(Record, u64)> = marks(entry).filter_map(|mark| self.raise(entry, mark)).collect();
+        let mut records: Vec<(Record, u64)> = marks(entry).flat_map(|mark| self.raise(entry, mark)).collect();
         for fact in entry.facts.iter() {
             if let Fact::Floor(floor) = fact
                 && floor.incarnation <= entry.header.chain.incarnation
@@ -51,7 +51,7 @@ impl Journal {
     pub fn drop_until(&mut self, chain: &ChainId, sequence: u64, hash: EntryHash) -> Option<Record> {
         let known = self.chains.get_mut(chain).filter(|known| known.head.base < sequence && sequence <= known.head.sequence)?;
         let (gone, bytes) = known.rise(sequence, hash);
-        self.lose(chain.author, gone, bytes);
+        self.lose(*chain, gone, bytes);
         Some(Record::Base(Head { chain: *chain, sequence, hash, base: sequence }))
     }
 
@@ -82,30 +82,31 @@ impl Journal {
         self.of(self.me).filter_map(mark).collect()
     }
 
-    fn raise(&mut self, entry: &Entry, mark: &Mark) -> Option<(Record, u64)> {
+    fn raise(&mut self, entry: &Entry, mark: &Mark) -> Vec<(Record, u64)> {
         let (source, place) = (entry.header.chain, entry.header.sequence);
         let chain = ChainId { author: source.author, incarnation: mark.incarnation, lane: mark.lane };
         // Nobody honest speaks of a life to come, or takes back the very words that it is saying.
         let sound = mark.incarnation <= source.incarnation && (0..LONGEST).contains(&mark.sequence.wrapping_sub(1));
         let unknown = !self.chains.contains_key(&chain);
         if !sound || (chain == source && place <= mark.sequence) || self.is_sunk(&chain) || (unknown && self.is_full(&chain.author)) {
-            return None;
+            return Vec::new();
         }
         let held = self.get(&source).is_some_and(|head| head.base < place && place <= head.sequence);
         let known = self.chains.entry(chain).or_insert_with(|| Chain::new(chain));
-        if known.head.sequence == mark.sequence && known.head.hash != mark.hash {
-            return None;
-        }
         known.hear(mark, held.then_some((source, place)));
-        if mark.sequence <= known.head.base {
-            return None;
+        let base = known.head.base;
+        let torn = known.is_torn(mark);
+        if mark.sequence <= base && !torn {
+            return Vec::new();
         }
-        let (gone, bytes) = known.rise(mark.sequence, mark.hash);
-        self.lose(chain.author, gone, bytes);
+        let (gone, bytes) = if torn { known.restart(mark) } else { known.rise(mark.sequence, mark.hash) };
+        self.lose(chain, gone, bytes);
         if chain.lane == Lane::State {
             self.unlearn(chain, mark.sequence);
         }
-        Some((Record::Base(Head { chain, sequence: mark.sequence, hash: mark.hash, base: mark.sequence }), gone))
+        let cut = torn.then(|| (Record::Cut(chain, base + 1), 0));
+        let based = (Record::Base(Head { chain, sequence: mark.sequence, hash: mark.hash, base: mark.sequence }), gone);
+        cut.into_iter().chain([based]).collect()
     }
 
     /// Entries that said where bases are may be gone themselves. Their author has said it again since.
@@ -124,19 +125,21 @@ impl Journal {
         }
         self.floors.insert(author, floor);
         let gone: Vec<ChainId> = self.of(author).map(|(chain, _)| *chain).take_while(|chain| chain.incarnation < floor).collect();
-        for chain in gone {
-            let Some(chain) = self.chains.remove(&chain) else { continue };
-            let bytes = chain.sizes.iter().map(|size| u64::from(*size)).sum();
-            self.lose(author, chain.head.sequence - chain.head.base, bytes);
+        for id in gone {
+            let Some(chain) = self.chains.remove(&id) else { continue };
+            let bytes = chain.kept.iter().map(|kept| u64::from(kept.bytes)).sum();
+            self.lose(id, chain.head.sequence - chain.head.base, bytes);
         }
         self.version += 1;
         Some((Record::Floor(author, floor), before - self.entries))
     }
 
-    fn lose(&mut self, author: NodeId, entries: u64, bytes: u64) {
+    fn lose(&mut self, chain: ChainId, entries: u64, bytes: u64) {
         self.entries = self.entries.saturating_sub(entries);
-        let weight = self.weights.entry(author).or_default();
-        *weight = weight.saturating_sub(bytes);
+        if weighs(chain.lane) {
+            let weight = self.weights.entry(chain.author).or_default();
+            *weight = weight.saturating_sub(bytes);
+        }
         self.version += 1;
     }
 }
@@ -149,21 +152,44 @@ impl Chain {
 
     /// A chain as the store knows it.
     pub(super) const fn at(head: Head) -> Self {
-        Self { head, declared: (0, EntryHash([0; 32])), told: None, sizes: VecDeque::new() }
+        Self { head, declared: (0, EntryHash([0; 32])), told: None, kept: VecDeque::new() }
     }
 
     /// Whether the weight of an entry at this place is the next to be known.
     pub(super) fn weighs_next(&self, sequence: u64) -> bool {
-        sequence == self.head.base + self.sizes.len() as u64 + 1
+        sequence == self.head.base + self.kept.len() as u64 + 1
     }
 
     /// Takes a declared base. Of several entries that declare the same the newest stays longest.
     fn hear(&mut self, mark: &Mark, told: Option<(ChainId, u64)>) {
         if self.declared.0 < mark.sequence {
             (self.declared, self.told) = ((mark.sequence, mark.hash), told);
-        } else if self.declared.0 == mark.sequence {
+        } else if self.declared.0 == mark.sequence && self.declared.1 == mark.hash {
             self.told = self.told.max(told);
+        } else if self.declared.0 == mark.sequence && self.declared.1.0 < mark.hash.0 {
+            (self.declared.1, self.told) = (mark.hash, told);
         }
+    }
+
+    /// Whether a declared base is on another branch than what is held here, and counts more.
+    fn is_torn(&self, mark: &Mark) -> bool {
+        let Head { sequence, hash, base, .. } = self.head;
+        if mark.sequence < base || sequence < mark.sequence {
+            return false;
+        }
+        if mark.sequence == sequence {
+            return hash != mark.hash && (base < sequence || hash.0 < mark.hash.0);
+        }
+        let place = mark.sequence.checked_sub(base + 1).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| self.kept.get(place)).is_some_and(|kept| kept.hash != first_bytes(&mark.hash))
+    }
+
+    /// Goes on from a base on another branch: nothing that is held here follows from it. How many entries are not in
+    /// force any more, and their bytes.
+    fn restart(&mut self, mark: &Mark) -> (u64, u64) {
+        let gone = self.head.sequence - self.head.base;
+        (self.head.sequence, self.head.hash, self.head.base) = (mark.sequence, mark.hash, mark.sequence);
+        (gone, self.kept.drain(..).map(|kept| u64::from(kept.bytes)).sum())
     }
 
     /// Raises the base. How many entries are not in force any more, and their bytes.
@@ -173,9 +199,19 @@ impl Chain {
             (self.head.sequence, self.head.hash) = (base, hash);
         }
         self.head.base = base;
-        let sized = self.sizes.len().min(usize::try_from(gone).unwrap_or(usize::MAX));
-        (gone, self.sizes.drain(..sized).map(u64::from).sum())
+        let kept = self.kept.len().min(usize::try_from(gone).unwrap_or(usize::MAX));
+        (gone, self.kept.drain(..kept).map(|kept| u64::from(kept.bytes)).sum())
     }
+}
+
+impl Kept {
+    pub(super) fn of(entry: &Entry) -> Self {
+        Self { bytes: u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX), hash: first_bytes(&entry.hash) }
+    }
+}
+
+const fn first_bytes(hash: &EntryHash) -> [u8; 4] {
+    [hash.0[0], hash.0[1], hash.0[2], hash.0[3]]
 }
 
 /// The bases that an entry declares.

@@ -99,23 +99,28 @@ impl Node {
         let chains: Vec<ChainId> = self.journal.heads().filter(cut).map(|head| head.chain).collect();
         for chain in chains {
             let end = self.proofs.end(&chain);
-            if chain.lane == Lane::Events {
-                self.remember_undone(now, &chain, end);
-            }
-            if chain.author == self.me && chain.lane == Lane::State && self.resaid.is_empty() {
-                // Verdicts, links and the like are said anew from what this run knows; the rest is known from here alone.
-                let kept = |fact: &Fact| matches!(fact, Fact::Put(_) | Fact::Deleted(_) | Fact::Counted(_));
-                self.resaid = self.living().into_iter().filter(kept).collect();
-            }
-            if chain.author == self.me && chain.incarnation == self.journal.incarnation() {
-                self.fork_life("somebody else has signed entries of this incarnation with this node's key".into());
-            }
             out.append.push(Record::Cut(chain, end));
-            self.search.cut(&chain);
-            self.moved.remove(&chain);
-            self.cut.insert(chain);
+            self.undo(now, chain, end);
             self.upkeep.refold = Some(now.mono);
         }
+    }
+
+    /// A chain is being cut from `end` on. Until everything is folded anew nothing of it is taken.
+    pub(super) fn undo(&mut self, now: Now, chain: ChainId, end: u64) {
+        if chain.lane == Lane::Events {
+            self.remember_undone(now, &chain, end);
+        }
+        if chain.author == self.me && chain.lane == Lane::State && self.resaid.is_empty() {
+            // Verdicts, links and the like are said anew from what this run knows; the rest is known from here alone.
+            let kept = |fact: &Fact| matches!(fact, Fact::Put(_) | Fact::Deleted(_) | Fact::Counted(_));
+            self.resaid = self.living().into_iter().filter(kept).collect();
+        }
+        if chain.author == self.me && chain.incarnation == self.journal.incarnation() {
+            self.fork_life("somebody else has signed entries of this incarnation with this node's key".into());
+        }
+        self.search.cut(&chain);
+        self.moved.remove(&chain);
+        self.cut.insert(chain);
     }
 
     /// Whether nothing that an entry says is in force.

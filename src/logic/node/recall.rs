@@ -138,7 +138,9 @@ impl Node {
             match record {
                 Record::Base(head) => {
                     self.forget(head, &entry.header, now.mono, lost);
-                    self.moved.extend(self.journal.get(&head.chain).map(|head| (head.chain, *head)));
+                    if !self.cut.contains(&head.chain) {
+                        self.moved.extend(self.journal.get(&head.chain).map(|head| (head.chain, *head)));
+                    }
                 }
                 Record::Floor(author, floor) => {
                     self.mesh.reread();
@@ -152,7 +154,11 @@ impl Node {
                         self.upkeep.refold = Some(now.mono);
                     }
                 }
-                Record::Entry(_) | Record::Cut(..) | Record::Proof(_) => {}
+                Record::Cut(chain, end) => {
+                    self.undo(now, *chain, *end);
+                    self.refold_soon(now.mono);
+                }
+                Record::Entry(_) | Record::Proof(_) => {}
             }
         }
         let changed = !records.is_empty();
