@@ -57,11 +57,20 @@ struct Author {
 /// Up to which sequence number of which life.
 type Place = (Incarnation, u64);
 
-/// Nothing up to a place is in force, as the entry at another place says.
+/// Something is not in force any more, as the entry at a place says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Due {
-    upto: Place,
+    over: Over,
     said: Place,
+}
+
+/// What is not in force any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// A life up to a sequence number.
+    Upto(Place),
+    /// All lives before this one.
+    Before(Incarnation),
 }
 
 /// The word that holds on one key.
@@ -136,30 +145,28 @@ impl Parts {
     /// `said` declares; the state chain in which that stands is known up to `known`. True if what is left
     /// can only be told by folding everything again.
     pub fn forget(&mut self, author: NodeId, upto: Place, said: Place, known: u64) -> bool {
+        self.lose(author, Due { over: Over::Upto(upto), said }, known)
+    }
+
+    /// Nothing of incarnations before this one is in force any more. As [`Parts::forget`].
+    pub fn floor(&mut self, author: NodeId, floor: Incarnation, said: Place, known: u64) -> bool {
+        self.lose(author, Due { over: Over::Before(floor), said }, known)
+    }
+
+    fn lose(&mut self, author: NodeId, due: Due, known: u64) -> bool {
         let Some(part) = self.authors.get_mut(&author) else { return false };
-        if known < said.1 && part.due.len() < DUE {
-            part.due.push(Due { upto, said });
+        if known < due.said.1 && part.due.len() < DUE {
+            part.due.push(due);
             return false;
         }
-        self.drop_words(author, |word| word.forget(upto))
+        self.drop_words(author, |word| due.over.takes(word))
     }
 
     /// All entries of the author's state chain up to a place are folded. As [`Parts::forget`].
     pub fn reached(&mut self, author: NodeId, place: Place) -> bool {
         let Some(part) = self.authors.get_mut(&author).filter(|part| !part.due.is_empty()) else { return false };
         let due: Vec<Due> = part.due.extract_if(.., |due| due.said.0 == place.0 && due.said.1 <= place.1).collect();
-        due.into_iter().fold(false, |again, due| self.drop_words(author, |word| word.forget(due.upto)) || again)
-    }
-
-    /// Nothing of incarnations before this one is in force any more. As [`Parts::forget`].
-    pub fn floor(&mut self, author: NodeId, floor: Incarnation) -> bool {
-        self.drop_words(author, |word| {
-            if word.places.iter().any(|place| place.0 < floor) {
-                word.places.retain(|place| floor <= place.0);
-                word.deeper = false;
-            }
-            (word.place.0 < floor).then(|| !word.places.is_empty())
-        })
+        due.into_iter().fold(false, |again, due| self.drop_words(author, |word| due.over.takes(word)) || again)
     }
 
     /// Drops each word of which the closure says so; it says, too, whether something else may hold then.
@@ -486,6 +493,22 @@ impl Author {
             return refuse("too much was deleted in a short time; try again in a minute, after the next checkpoint".into());
         }
         Ok(())
+    }
+}
+
+impl Over {
+    /// Takes it from what is known of a key. None: its word still holds; else whether another may.
+    fn takes(self, word: &mut Said) -> Option<bool> {
+        match self {
+            Self::Upto(upto) => word.forget(upto),
+            Self::Before(floor) => {
+                if word.places.iter().any(|place| place.0 < floor) {
+                    word.places.retain(|place| floor <= place.0);
+                    word.deeper = false;
+                }
+                (word.place.0 < floor).then(|| !word.places.is_empty())
+            }
+        }
     }
 }
 

@@ -87,9 +87,9 @@ impl Cluster {
         }
     }
 
-    /// Two hosts that live with one key.
+    /// Two hosts that live with one key. Whoever is let in nowhere cannot hear of the other.
     pub fn twins(&self) -> Option<String> {
-        let host = self.copied.filter(|host| !self.hosts[*host].dead)?;
+        let host = self.copied.filter(|host| !self.hosts[*host].dead && !self.is_ended(*host))?;
         self.twin(host).map(|twin| format!("{} and {} live with one key", name(host), name(twin)))
     }
 }

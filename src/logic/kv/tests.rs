@@ -211,9 +211,20 @@ fn a_deletion_is_said_again_while_an_older_life_may_contradict_it() {
 #[test]
 fn floors_drop_what_lies_below_them() {
     let mut parts = fold(&words());
-    assert!(!parts.floor(OTHER, LIVES[2]));
+    assert!(!parts.floor(OTHER, LIVES[2], DECLARED, 99));
     assert_eq!(parts.records(&OTHER), fold(&words()[7..]).records(&OTHER));
     assert!(!parts.forget(OTHER, (LIVES[2], 3), DECLARED, 99), "nothing can be below any more");
+}
+
+#[test]
+fn lives_that_are_over_go_only_when_what_lives_of_them_was_said_again() {
+    let first = [(0, 2, put_fact("a", "1", 10)), (0, 3, put_fact("b", "2", 11))];
+    let mut parts = fold(&first);
+    let start = turn(&mut parts).cursor;
+    assert!(!parts.floor(OTHER, LIVES[1], (LIVES[1], 3), 0));
+    parts.fold(true, OTHER, LIVES[1], 2, &put_fact("a", "1", 10));
+    assert!(!parts.reached(OTHER, (LIVES[1], 3)));
+    assert_eq!(changes(&turn(&mut parts), start), ["other/-b@11"]);
 }
 
 #[test]

@@ -144,7 +144,8 @@ impl Node {
                 }
                 Record::Floor(author, floor) => {
                     self.mesh.reread();
-                    if self.parts.floor(*author, *floor) {
+                    let said = (entry.header.chain.incarnation, entry.header.sequence);
+                    if self.parts.floor(*author, *floor, said, self.journal.head(&entry.header.chain)) {
                         self.refold_soon(now.mono);
                     }
                     self.proofs.floor(*author, *floor);
