@@ -5,7 +5,7 @@
 
 use peerwatch::base::entry::{Entry, Record};
 use peerwatch::base::fact::Fact;
-use peerwatch::base::id::IncidentId;
+use peerwatch::base::id::{ChainId, IncidentId};
 use peerwatch::base::limits;
 use peerwatch::base::time::Now;
 use peerwatch::logic::effect::{Effect, Effects};
@@ -107,12 +107,15 @@ impl Cluster {
 
     /// What was written is there for good.
     pub fn persist(&mut self, host: usize) -> Result<(), Failure> {
-        let Host { disk, settings, proved, .. } = &mut self.hosts[host];
+        let Host { disk, settings, proved, life, .. } = &mut self.hosts[host];
         let me = settings.key.node();
         let stored = disk.sync(self.at);
         demand(stored.is_ok(), Check::Chain, self.at, || format!("{}: {}", name(host), stored.as_ref().unwrap_err()))?;
         let records = stored.unwrap_or_default();
-        *proved |= !records.is_empty();
+        // Entries of earlier lives may have come back from others, and not all of them.
+        let present = life.as_ref().map(|life| life.node.incarnation());
+        let is_own = |chain: &ChainId| chain.author == me && Some(chain.incarnation) == present;
+        *proved |= records.iter().any(|record| matches!(record, Record::Entry(entry) if is_own(&entry.header.chain)));
         for record in &records {
             let Record::Entry(entry) = record else {
                 self.story.tell(self.at, &settings.name, || format!("stores {}", outline(record)));
