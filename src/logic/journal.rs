@@ -159,6 +159,13 @@ impl Journal {
         self.witnessed = self.witnessed.max(Some(incarnation));
     }
 
+    /// The greatest life of this node but the present one that is known here.
+    #[must_use]
+    pub fn other_life(&self) -> Option<Incarnation> {
+        let own = self.own().map(|head| head.chain.incarnation).chain(self.witnessed);
+        own.filter(|life| *life != self.incarnation).max()
+    }
+
     /// Whether this node has opened an incarnation of this name.
     #[must_use]
     pub fn has_opened(&self, nonce: &[u8; 16]) -> bool {

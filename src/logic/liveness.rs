@@ -204,6 +204,7 @@ mod tests {
             isolated: false,
             said: 7,
             wall: 0,
+            other: None,
         }
     }
 

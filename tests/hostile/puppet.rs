@@ -77,6 +77,7 @@ impl Puppet {
             isolated: false,
             said: 0,
             wall: 0,
+            other: None,
         };
         Message::Heartbeat(Signed::seal(&key(self.number), network(), heartbeat))
     }

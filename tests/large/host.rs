@@ -206,7 +206,7 @@ impl Host {
         let incarnation = self.journal.incarnation();
         let said = self.journal.head(&ChainId { author: self.node, incarnation, lane: Lane::State });
         let value =
-            Heartbeat { author: self.node, incarnation, counter: self.beats, voting: true, isolated: false, said, wall: now.wall.0 };
+            Heartbeat { author: self.node, incarnation, counter: self.beats, voting: true, isolated: false, said, wall: now.wall.0, other: None };
         Message::Heartbeat(Signed::seal(&self.key, self.network, value))
     }
 

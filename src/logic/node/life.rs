@@ -85,7 +85,7 @@ impl Node {
 
     /// A heartbeat of this node's key came.
     pub(super) fn heard_myself(&mut self, now: Now, heartbeat: &Signed<Heartbeat>, out: &mut Effects) {
-        let Heartbeat { incarnation, counter, .. } = heartbeat.value;
+        let Heartbeat { incarnation, counter, other: known, .. } = heartbeat.value;
         if self.names.contains_key(&incarnation.nonce) {
             // This run's own, told back. Its counter follows the forward-only clock, so nobody counts ahead of it.
             if incarnation == self.journal.incarnation() && self.beats.max(now.mono.0) < counter && self.waiting.is_none() {
@@ -100,7 +100,8 @@ impl Node {
             self.journal.witness(incarnation);
             self.outlive(now.mono);
         }
-        if other == Other::Found || (other == Other::Lives && above) {
+        let reads = known.is_some_and(|known| self.is_mine(&known));
+        if other == Other::Found || (above && (reads || other == Other::Lives)) {
             self.meet_twin(incarnation, out);
         }
     }
@@ -129,11 +130,14 @@ impl Node {
         }
         self.journal.witness(life);
         self.outlive(now.mono);
-        // A lost life cannot name one that this run opened: whoever wrote this has read it, and has this key.
-        let mut known = entry.facts.iter().filter_map(Fact::known_life);
-        if known.any(|known| self.names.get(&known.nonce).is_some_and(|opened| *opened)) {
+        if entry.facts.iter().filter_map(Fact::known_life).any(|known| self.is_mine(&known)) {
             self.meet_twin(life, out);
         }
+    }
+
+    /// Whether this run opened a life. No lost one can name it: whoever does has read it, and has this key.
+    fn is_mine(&self, life: &Incarnation) -> bool {
+        self.names.get(&life.nonce).is_some_and(|opened| *opened)
     }
 
     /// An entry of this node's key came and was the next of its chain, so this run did not write it.
@@ -248,6 +252,7 @@ impl Node {
             isolated: self.isolated,
             said: if self.unable().is_none() { self.journal.head(&state) } else { Heartbeat::MUTE },
             wall: now.wall.0,
+            other: self.journal.other_life(),
         };
         Message::Heartbeat(Signed::seal(&self.settings.key, self.settings.network.network, heartbeat))
     }

@@ -35,6 +35,10 @@ impl Node {
         }
         let message = self.heartbeat(now);
         out.then(Effect::Send { link, message });
+        // Two with one key push each other off this link, so what the one should hear of the other goes first.
+        if let Some(last) = self.heartbeats.get(&peer) {
+            out.then(Effect::Send { link, message: Message::Heartbeat(last.clone()) });
+        }
         self.unsaid.link();
         self.changed = true;
     }

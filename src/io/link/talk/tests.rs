@@ -31,7 +31,7 @@ fn digest(number: u8) -> Message {
 
 fn heartbeat(counter: u64) -> Message {
     let key = SecretKey::from_bytes(&[1; 32]);
-    let value = Heartbeat { author: key.node(), incarnation: LIFE, counter, voting: true, isolated: false, said: 0, wall: 0 };
+    let value = Heartbeat { author: key.node(), incarnation: LIFE, counter, voting: true, isolated: false, said: 0, wall: 0, other: None };
     Message::Heartbeat(Signed::seal(&key, NetworkId::of("home"), value))
 }
 
