@@ -70,9 +70,9 @@ impl Cluster {
         self.as_many_as_outages()?;
         let letters = self.world.taken.len();
         self.run_until(self.at + QUIET)?;
-        demand(letters == self.world.taken.len(), Check::Twice, self.at, || {
-            format!("after everything was told: {:?}", self.world.taken.last())
-        })?;
+        // Whoever was revoked and lost the word of it watches alone.
+        let late = self.world.taken[letters..].iter().find(|taken| !self.is_ended(taken.host));
+        demand(late.is_none(), Check::Twice, self.at, || format!("after everything was told: {late:?}"))?;
         self.agree(&ghosts)?;
         let told: BTreeSet<&(String, String)> = self.world.taken.iter().flat_map(|taken| &taken.items).collect();
         let items: usize = self.world.taken.iter().map(|taken| taken.items.len()).sum();
@@ -187,6 +187,7 @@ impl Cluster {
         if let Some(host) = self.living().into_iter().find(faulty) {
             return Some(format!("{} cannot write yet", name(host)));
         }
+        self.recollect();
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;
         let member = |target: &str| (0..self.options.nodes).find(|host| target.strip_prefix("node:") == Some(&name(*host)));
@@ -199,7 +200,7 @@ impl Cluster {
             }
             let bad = Phase::of(incident.standing);
             if on.contains(&bad) && self.world.told(&id, bad.word()) == 0 {
-                return Some(format!("{id} was never told"));
+                return Some(format!("that {id} is {} was never told", bad.word()));
             }
             // What only its sender knew, and lost, nobody can take back.
             let known = |taken: &&Taken| !taken.lost && (taken.tells(&id, "down") || taken.tells(&id, "degraded"));
@@ -242,7 +243,9 @@ impl Cluster {
         let voters = (0..self.options.nodes).filter(|host| !self.options.observers.contains(host) && !self.is_ended(*host));
         let expected = |host| if self.options.sometimes.contains(&host) { Expected::Sometimes } else { Expected::Always };
         let members: Vec<(NodeId, Expected)> = voters.map(|host| (node(host), expected(host))).collect();
-        let unable = |host: &usize| self.world.unable.get(&(*host, target.id.0.clone())).is_some_and(|count| 0 < *count);
+        // A member may live on as its copy.
+        let lives = |member: usize| self.living().into_iter().find(|host| self.member(*host) == member).unwrap_or(member);
+        let unable = |host: &usize| self.world.unable.get(&(lives(*host), target.id.0.clone())).is_some_and(|count| 0 < *count);
         let gone = (0..self.options.nodes).filter(|host| self.is_gone(*host) || unable(host)).map(node);
         let gone: BTreeSet<NodeId> = gone.collect();
         standing::watchers(target, &members, &gone).iter().any(|watcher| !gone.contains(watcher))

@@ -1,6 +1,7 @@
 //! Faults strike, and end.
 
 use peerwatch::base::command::{Command, CommandId};
+use peerwatch::base::id::IntentKey;
 use peerwatch::base::time::Span;
 use peerwatch::logic::effect::Effects;
 use peerwatch::logic::input::Input;
@@ -280,6 +281,19 @@ impl Cluster {
         for (incident, _) in self.world.taken.iter_mut().flat_map(|taken| &mut taken.items) {
             if !known(incident) {
                 incident.insert_str(0, "forgotten ");
+            }
+        }
+    }
+
+    /// What no disk knew for a moment, while receipts that were cut away with a fork were said again.
+    pub fn recollect(&mut self) {
+        let hosts = &self.hosts;
+        let known = |key: &IntentKey| hosts.iter().any(|host| !host.dead && host.disk.told(key).is_some());
+        for taken in &mut self.world.taken {
+            for ((incident, _), key) in taken.items.iter_mut().zip(&taken.keys) {
+                if let Some(name) = incident.strip_prefix("forgotten ").filter(|_| known(key)) {
+                    *incident = name.to_owned();
+                }
             }
         }
     }
