@@ -117,7 +117,8 @@ async fn two_nodes_prove_who_they_are_and_exchange_messages_and_batches() {
     assert_eq!(one.next().await, Event::Up { hello: hello("home") });
     assert_eq!(two.next().await, Event::Up { hello: hello("home") });
 
-    let value = Heartbeat { author: key(1).node(), incarnation: LIFE, counter: 1, voting: true, isolated: false, said: 0, wall: 0, other: None };
+    let value =
+        Heartbeat { author: key(1).node(), incarnation: LIFE, counter: 1, voting: true, isolated: false, said: 0, wall: 0, other: None };
     let heartbeat = Message::Heartbeat(Signed::seal(&key(1), NetworkId::of("home"), value));
     one.out.send(Outgoing::Message(heartbeat.clone())).await.unwrap();
     assert_eq!(two.next().await, Event::Message(heartbeat));

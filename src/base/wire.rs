@@ -517,7 +517,8 @@ mod tests {
         let incarnation = Incarnation { opened: 1, nonce: [2; 16] };
         let chain = ChainId { author: key.node(), incarnation, lane: crate::base::id::Lane::State };
         let head = Head { chain, sequence: 3, hash: EntryHash([4; 32]), base: 0 };
-        let heartbeat = Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false, said: 9, wall: -7, other: None };
+        let heartbeat =
+            Heartbeat { author: key.node(), incarnation, counter: 5, voting: true, isolated: false, said: 9, wall: -7, other: None };
         let ask = Ask { author: key.node(), incarnation, number: 1, within: 5000, host: "192.0.2.1".into(), count: 3, goal: None };
         let answer = Answer {
             author: key.node(),

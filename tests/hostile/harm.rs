@@ -244,8 +244,16 @@ fn clocks_of_another_century_are_read_and_believed_by_nobody() {
         entries.push(puppet.write(Lane::Minutes, vec![Fact::Rollup(rollup)]));
     }
     net.say(3, 0, &Message::Entries(entries));
-    let heartbeat =
-        |wall, counter| Heartbeat { author: node(3), incarnation: puppet.life, counter, voting: true, isolated: false, said: 0, wall, other: None };
+    let heartbeat = |wall, counter| Heartbeat {
+        author: node(3),
+        incarnation: puppet.life,
+        counter,
+        voting: true,
+        isolated: false,
+        said: 0,
+        wall,
+        other: None,
+    };
     for (n, wall) in (1..).zip(moments) {
         net.say(3, 0, &Message::Heartbeat(Signed::seal(&key(3), network(), heartbeat(wall, u64::MAX - 10 + n))));
     }

@@ -205,8 +205,16 @@ impl Host {
         self.beats = (self.beats + 1).max(now.mono.0);
         let incarnation = self.journal.incarnation();
         let said = self.journal.head(&ChainId { author: self.node, incarnation, lane: Lane::State });
-        let value =
-            Heartbeat { author: self.node, incarnation, counter: self.beats, voting: true, isolated: false, said, wall: now.wall.0, other: None };
+        let value = Heartbeat {
+            author: self.node,
+            incarnation,
+            counter: self.beats,
+            voting: true,
+            isolated: false,
+            said,
+            wall: now.wall.0,
+            other: None,
+        };
         Message::Heartbeat(Signed::seal(&self.key, self.network, value))
     }
 

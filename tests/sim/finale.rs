@@ -300,8 +300,16 @@ impl Cluster {
         for ghost in ghosts {
             let settings = &self.hosts[*ghost].settings;
             let incarnation = Incarnation { opened: u64::MAX, nonce: [0; 16] };
-            let value =
-                Heartbeat { author: settings.key.node(), incarnation, counter: self.at, voting: true, isolated: false, said: 0, wall: 0, other: None };
+            let value = Heartbeat {
+                author: settings.key.node(),
+                incarnation,
+                counter: self.at,
+                voting: true,
+                isolated: false,
+                said: 0,
+                wall: 0,
+                other: None,
+            };
             let message = Message::Heartbeat(Signed::seal(&settings.key, settings.network.network, value));
             for host in self.living() {
                 self.reach(self.at, host, Input::Received { link: LinkId(u64::MAX), message: message.clone() });

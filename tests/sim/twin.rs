@@ -46,10 +46,11 @@ impl Cluster {
         if self.copied.is_some() || self.hosts[host].life.is_none() || self.hosts[host].dead {
             return;
         }
-        // Only others can tell the two of each other, and somebody must take the copy's calls.
-        let edge = |other: usize| self.options.edges.contains(&(host.min(other), host.max(other)));
-        let meets = |other: &usize| *other != host && edge(*other) && !self.options.hidden.contains(other);
-        if self.plan.survivors.contains(&host) && !self.plan.survivors.iter().any(meets) {
+        // Only others can tell the two of each other, and if the copy is what is left, all must take its calls.
+        let edge = |other: &&usize| self.options.edges.contains(&(host.min(**other), host.max(**other)));
+        let mut meets = self.plan.survivors.iter().filter(edge).peekable();
+        let none = meets.peek().is_none();
+        if self.plan.survivors.contains(&host) && (none || meets.any(|other| self.options.hidden.contains(other))) {
             return;
         }
         self.copied = Some(host);

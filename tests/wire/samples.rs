@@ -194,7 +194,8 @@ pub fn messages() -> Vec<(&'static str, Message)> {
         detail: "one was lost".into(),
         path: vec![hop(Some(250)), hop(None)],
     };
-    let heartbeat = Heartbeat { author, incarnation: LIFE, counter: 99_999, voting: true, isolated: false, said: 12, wall: WALL, other: None };
+    let heartbeat =
+        Heartbeat { author, incarnation: LIFE, counter: 99_999, voting: true, isolated: false, said: 12, wall: WALL, other: None };
     let [entry, other] = [0, 1].map(|place| entries().swap_remove(place).1);
     let seek = Ask { goal: Some(OTHER), host: String::new(), count: 0, ..ask.clone() };
     let samples = vec![

@@ -223,8 +223,16 @@ async fn one_bad_peer_does_not_disturb_the_links_of_others() {
     let (_bad_out, outgoing) = mpsc::channel(1);
     let (told, bad_events) = mpsc::channel(64);
     tokio::spawn(run(host.accepted.recv().await.unwrap(), hello(), Timing::default(), outgoing, told));
-    let value =
-        Heartbeat { author: key(3).node(), incarnation: hello().incarnation, counter: 1, voting: true, isolated: false, said: 0, wall: 0, other: None };
+    let value = Heartbeat {
+        author: key(3).node(),
+        incarnation: hello().incarnation,
+        counter: 1,
+        voting: true,
+        isolated: false,
+        said: 0,
+        wall: 0,
+        other: None,
+    };
     let mut forged = Message::Heartbeat(Signed::seal(&key(3), hello().network, value)).encode();
     *forged.last_mut().unwrap() ^= 1;
     bad.stream.write_all(&[Message::Hello(hello()).encode(), forged].concat()).await.unwrap();
