@@ -316,6 +316,10 @@ pub const GROUP: usize = 256;
 /// What each rank waits longer before it opens or closes an incident that all of them see.
 pub const TURN_OF_WITNESS: Span = Span(1500);
 
+/// How long an incident that was just heard of is left open by who sees no reason for it: the verdicts
+/// behind it may still be on their way, over slower links.
+pub const FRESH: Span = Span::secs(5);
+
 /// Commands under way at once; the next are refused with the remedy to wait.
 pub const COMMANDS: usize = 64;
 

@@ -143,6 +143,7 @@ impl Incidents {
         };
         let pause = match (&wish, self.open_of(target)) {
             (Act::Open(_), None) => self.pause(now.mono, target),
+            (Act::Close(_), Some((_, incident))) => incident.freshness(now.mono),
             _ => Span::ZERO,
         };
         let turns = pause + limits::TURN_OF_WITNESS * turn as u64;
@@ -295,6 +296,11 @@ impl Incident {
         self.closed.iter().max_by_key(|(entry, (said, _))| (*said, **entry)).map(|(_, (said, fact))| (said, fact))
     }
 
+    /// How long it is still too fresh here to be closed.
+    fn freshness(&self, now: Mono) -> Span {
+        self.seen.map_or(Span::ZERO, |seen| Span(limits::FRESH.0.saturating_sub(now.since(seen).0)))
+    }
+
     /// How long it has lasted, by this node's forward-only clock where it saw the beginning, else by
     /// wall clocks: for reading only.
     #[must_use]
@@ -358,10 +364,21 @@ mod tests {
         let mut incidents = Incidents::default();
         incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Down));
         assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0), None);
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
         incidents.closed(None, hash(2), said(2), &close(1, vec![hash(1)]));
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Up, 0), None);
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0), None);
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+    }
+
+    #[test]
+    fn who_sees_no_reason_yet_leaves_a_fresh_incident_open() {
+        let mut incidents = Incidents::default();
+        incidents.opened(Some(Mono(1000)), hash(1), said(1), &open(1, Standing::Down));
+        assert_eq!(incidents.consider(at(1000), &target(), Standing::Up, 0), None);
+        assert_eq!(incidents.deadline(), Some(Mono(6000)));
+        assert_eq!(incidents.consider(at(3000), &target(), Standing::Down, 0), None, "the reason came");
+        assert_eq!(incidents.deadline(), None);
+        assert_eq!(incidents.consider(at(7000), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
     }
 
     #[test]

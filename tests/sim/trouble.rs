@@ -240,8 +240,11 @@ impl Cluster {
         let kept = disk.len();
         self.story.tell(at, &name(host), || format!("keeps {kept} of {before} entries"));
         self.lose(host, life.number);
-        // A life that could not write its first entry has left no proof of itself.
-        self.hosts[host].next = if how == How::Daemon && !self.hosts[host].proved { How::Unproved } else { how };
+        // A life that could not write its first entry has left no proof of itself, and above a later one that came back it is none.
+        let me = self.hosts[host].settings.key.node();
+        let last = self.hosts[host].disk.heads().filter(|head| head.chain.author == me).map(|head| head.chain.incarnation).max();
+        let proved = self.hosts[host].proved && last == Some(life.node.incarnation());
+        self.hosts[host].next = if how == How::Daemon && !proved { How::Unproved } else { how };
         if matches!(how, How::Backup | How::Wipe) || forgetful {
             self.forget_values(host);
         }

@@ -136,3 +136,17 @@ fn own_entries_of_another_life_than_the_present_one_prove_nothing() {
     assert!(place.open().1.continuous);
     assert!(fs::read_to_string(place.proof()).unwrap().contains(&format!("/{}/", present.chain.incarnation.opened)));
 }
+
+#[test]
+fn a_life_above_which_another_came_back_does_not_continue() {
+    let place = Place::new();
+    let (mut present, mut lost) = (Author::new(1, Lane::State), Author::new(1, Lane::State));
+    lost.chain.incarnation.opened += 1;
+    let (mut store, _) = place.open();
+    store.live(present.chain.incarnation);
+    store.commit(&records(&present.several(2)), &[]).unwrap();
+    // The end of it may be missing, and a daemon that went on with it would sign other entries for the same places.
+    store.commit(&records(&lost.several(2)), &[]).unwrap();
+    drop(store);
+    assert!(!place.open().1.continuous);
+}

@@ -218,7 +218,10 @@ impl Store {
             return Ok(false);
         }
         let Some(claim) = self.continuity.claim() else { return Ok(false) };
-        let own = self.chains.iter().find(|(chain, _)| chain.author == self.me && claim.is_of(chain));
+        let mine = || self.chains.iter().filter(|(chain, _)| chain.author == self.me);
+        // A later life that came back from others is the newest here, and nobody can tell whether it is whole.
+        let newest = mine().map(|(chain, _)| chain.incarnation).max();
+        let own = mine().find(|(chain, _)| claim.is_of(chain) && Some(chain.incarnation) == newest);
         let Some((_, row)) = own.filter(|(_, row)| claim.sequence <= row.head) else { return Ok(false) };
         let found: Option<[u8; 32]> = self
             .connection
