@@ -415,7 +415,8 @@ async fn stop(running: Vec<Running>) {
     for network in &running {
         let _ = network.inbox.send(Arrival::Stop).await;
     }
-    for network in running {
+    // Whose end was read before is the reason for all this.
+    for network in running.into_iter().filter(|network| !network.ended.is_terminated()) {
         if let Ok(Ok(Err(error))) = tokio::time::timeout(Duration::from_secs(10), network.ended).await {
             tracing::error!(network = network.name, "{}", error.text());
         }

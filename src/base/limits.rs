@@ -320,6 +320,9 @@ pub const TURN_OF_WITNESS: Span = Span(1500);
 /// behind it may still be on their way, over slower links.
 pub const FRESH: Span = Span::secs(5);
 
+/// What faces show is made anew after this time, also if nothing changed but when nodes were last heard.
+pub const PICTURED: Span = Span::secs(10);
+
 /// Commands under way at once; the next are refused with the remedy to wait.
 pub const COMMANDS: usize = 64;
 

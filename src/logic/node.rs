@@ -147,6 +147,8 @@ pub struct Node {
     beats: u64,
     /// The last heartbeat of each node.
     heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
+    /// When faces were last given something to show.
+    pictured: Mono,
     /// The names of the lives that this run has lived, and whether it opened them.
     names: BTreeMap<[u8; 16], bool>,
     /// Since when a life above this one is known: another must be opened.
@@ -284,6 +286,7 @@ impl Node {
             beat_due: now.mono,
             beats: 0,
             heartbeats: BTreeMap::new(),
+            pictured: now.mono,
             names: BTreeMap::new(),
             outlived: None,
             forked: None,
@@ -439,6 +442,7 @@ impl Node {
 
     /// What faces show.
     pub fn view(&mut self, now: Now) -> View {
+        self.pictured = now.mono;
         self.picture(now)
     }
 

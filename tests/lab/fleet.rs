@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -105,6 +106,11 @@ impl Fleet {
     pub(crate) fn end(&self, number: usize, signal: Signal) {
         let process = self.members[number].process.borrow_mut().take();
         process.unwrap_or_else(|| panic!("n{number} does not run")).end(signal, secs(30));
+    }
+
+    /// How one daemon ended by itself, if it did.
+    pub(crate) fn ended(&self, number: usize) -> Option<ExitStatus> {
+        self.members[number].process.borrow_mut().as_mut().and_then(Process::ended)
     }
 
     /// Fails if any daemon that was started has ended by itself.

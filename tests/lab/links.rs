@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::journal::{Writers, network};
 use crate::net::{Lab, Place};
 use crate::picture::Picture;
-use crate::process::Process;
+use crate::process::{Process, must};
 use crate::trio::Trio;
 use crate::wait::{holds, same, secs, steady, until, wall_ms};
 
@@ -123,6 +123,32 @@ fn came(fleet: &Fleet, count: usize, began: i64) -> Result<Vec<i64>, String> {
     let mut times: Vec<i64> = up.filter_map(since).map(jiff::Timestamp::as_millisecond).filter(|at| began <= *at).collect();
     times.sort_unstable();
     holds(times.len() == count, || format!("{} of {count} are linked", times.len())).map(|()| times)
+}
+
+#[test]
+fn of_two_machines_with_one_key_the_older_stops() {
+    let Some(lab) = Lab::new("of_two_machines_with_one_key_the_older_stops") else { return };
+    let (original, copy) = (2, 3);
+    let fleet = Fleet::new(lab.place("n"), 4, |_, other| other != copy, "");
+    (0..copy).for_each(|number| fleet.start(number));
+    until("all are linked", secs(60), || {
+        fleet.must_run();
+        same("connections and pairs", &established(fleet.place(), None), &3)
+    });
+    // The disk of a machine is copied while it is off; then both are switched on.
+    fleet.end(original, Signal::SIGKILL);
+    fs::remove_dir_all(fleet.state(copy)).expect("the state of the last can be removed");
+    must("cp", &["-a", &fleet.state(original).to_string_lossy(), &fleet.state(copy).to_string_lossy()]);
+    fleet.start(original);
+    fleet.start(copy);
+    let (stopped, status) = until("one of the two stops", secs(60), || {
+        [original, copy].into_iter().find_map(|number| fleet.ended(number).map(|status| (number, status))).ok_or_else(|| "both run".into())
+    });
+    assert_eq!(status.code(), Some(90), "{}", fleet.log(stopped));
+    let log = fleet.log(stopped);
+    assert!(log.contains("is in use twice") && !log.contains("BUG!"), "{log}");
+    let other = original + copy - stopped;
+    steady("the other goes on", secs(5), || holds(fleet.ended(other).is_none(), || fleet.log(other)));
 }
 
 #[test]

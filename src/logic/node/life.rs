@@ -232,6 +232,8 @@ impl Node {
         }
         if self.beat_due <= now.mono {
             self.beat_due = now.mono + self.heartbeat_every();
+            // When others were last heard, and how long something has lasted, changes without a word.
+            self.changed |= limits::PICTURED <= now.mono.since(self.pictured);
             let message = self.heartbeat(now);
             for (link, _) in self.mesh.links() {
                 out.then(Effect::Send { link: *link, message: message.clone() });
