@@ -190,7 +190,6 @@ fn bases_only_rise_and_only_to_what_can_be() {
         Mark { incarnation: later, ..good },
         Mark { sequence: 0, ..good },
         Mark { sequence: u64::MAX, ..good },
-        Mark { sequence: 6, ..good },
         Mark { lane: Lane::State, sequence: 9, ..good },
     ];
     for mark in bad {
@@ -199,6 +198,27 @@ fn bases_only_rise_and_only_to_what_can_be() {
     }
     let elsewhere = one.seal(Now::default(), Lane::Events, vec![Fact::Base(good)]);
     assert_eq!(reader.declare(&elsewhere), [], "only the state lane declares");
+}
+
+#[test]
+fn of_two_branches_the_highest_declared_base_counts_and_then_the_greatest_hash() {
+    let (mut one, entries) = author(6);
+    let mut reader = reader();
+    take(&mut reader, &entries);
+    let chain = entries[5].header.chain;
+    let head = |sequence, hash| Record::Base(Head { chain, sequence, hash, base: sequence });
+    let mut declare = |reader: &mut Journal, sequence, hash| {
+        let entry = one.seal(Now::default(), Lane::State, vec![Fact::Base(Mark { sequence, hash, ..mark(&entries[5]) })]);
+        reader.declare(&entry)
+    };
+    let (low, high) = (EntryHash([1; 32]), EntryHash([2; 32]));
+    // What is held here does not follow from the base: all of it goes.
+    assert_eq!(declare(&mut reader, 4, low), [(Record::Cut(chain, 1), 0), (head(4, low), 6)]);
+    assert_eq!(bounds(&reader)[1], (Lane::Events, 4, 4));
+    assert_eq!(declare(&mut reader, 4, high), [(Record::Cut(chain, 5), 0), (head(4, high), 0)]);
+    assert_eq!(declare(&mut reader, 4, low), [], "less than what is known");
+    assert_eq!(declare(&mut reader, 3, high), [], "lower than what is known");
+    assert_eq!(declare(&mut reader, 5, low), [(head(5, low), 0)], "nothing is held of it");
 }
 
 #[test]
