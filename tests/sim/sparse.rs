@@ -1,7 +1,8 @@
 //! Stories of networks in which not everybody watches everybody: who watches, what that takes, and that nobody dies unseen.
 //!
-//! A few more quiet hosts than may all watch each other, of one network and no targets but one another. Storms over few hosts with few watchers each are
-//! drawn with [`crate::options::Feature::Sparse`]; here are the figures and the deaths that only a larger network has.
+//! A few more quiet hosts than may all watch each other, of one network and no targets but one another. Storms over few hosts
+//! with few watchers each are drawn with [`crate::options::Feature::Sparse`]; here are the figures and the deaths that only a larger
+//! network has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
