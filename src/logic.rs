@@ -16,6 +16,7 @@ pub mod mesh;
 pub mod node;
 pub mod notice;
 pub mod proof;
+pub mod rank;
 pub mod report;
 pub mod request;
 pub mod retention;

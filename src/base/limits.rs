@@ -75,6 +75,13 @@ pub const ANNOUNCED: usize = 3;
 /// Up to this many nodes everybody links with everybody; above, each keeps a bounded number of links.
 pub const FULL_MESH: usize = 32;
 
+/// Up to this many nodes everybody watches everybody; above, each node is watched by [`WATCHERS`]: verdicts, and what they
+/// take in each journal, grow with the nodes and not with their square.
+pub const ALL_WATCH: usize = FULL_MESH;
+/// Watchers of each node of a large network. A majority of them is eight: one host in ten may be wrong about the others, and
+/// still one majority in 30,000 would be.
+pub const WATCHERS: u16 = 15;
+
 /// In a large network one link more than wanted is tried so often, so many times for each link wanted, to find near peers.
 pub const EXPLORE: Span = Span::secs(60);
 /// See [`EXPLORE`].

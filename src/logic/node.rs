@@ -29,10 +29,9 @@ use crate::base::id::{ChainId, EntryHash, Incarnation, IntentKey, LinkId, NodeId
 use crate::base::key::SecretKey;
 use crate::base::kv::Write;
 use crate::base::notice::Delivery;
-use crate::base::outcome::Verdict;
 use crate::base::rng::Rng;
 use crate::base::settings::{Member, Network};
-use crate::base::target::{Expected, Target, Watchers};
+use crate::base::target::{Expected, Target};
 use crate::base::time::{Mono, Now, Span, Wall};
 use crate::base::view::{Presence, TargetView, View};
 use crate::base::wire::{Head, Heartbeat, Hello, Signed, VERSION};
@@ -50,6 +49,7 @@ use crate::logic::node::prove::Undone;
 use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
 use crate::logic::proof::Proofs;
+use crate::logic::rank::Ranks;
 use crate::logic::report::Reports;
 use crate::logic::request::Requests;
 use crate::logic::rollup::Rollups;
@@ -125,6 +125,10 @@ pub struct Node {
     targets: BTreeMap<TargetId, Target>,
     /// Targets in the order in which they are shown.
     order: Vec<TargetId>,
+    /// Who watches them.
+    ranks: Ranks,
+    /// Those that this node watches by their heartbeats.
+    wards: BTreeSet<TargetId>,
     /// Errands until their receipts are committed, by ballot.
     errands: BTreeMap<EntryHash, Sent>,
     /// What is wanted now, by channel.
@@ -272,6 +276,8 @@ impl Node {
             enrolled: settings.network.roster.clone(),
             targets: BTreeMap::new(),
             order: Vec::new(),
+            ranks: Ranks::default(),
+            wards: BTreeSet::new(),
             errands: BTreeMap::new(),
             wanted: BTreeMap::new(),
             started: now.mono,
@@ -465,6 +471,7 @@ impl Node {
         let targets: Vec<Target> = network.targets.iter().cloned().chain(node_targets).collect();
         self.order = targets.iter().map(|target| target.id.clone()).collect();
         self.targets = targets.into_iter().map(|target| (target.id.clone(), target)).collect();
+        self.ranks = Ranks::new(&self.members(), self.targets.values());
         self.verdicts.retain(|id| self.targets.contains_key(id));
         self.tallies.retain(|id, _| self.targets.contains_key(id));
         self.shown.clear();
@@ -529,15 +536,8 @@ impl Node {
         voters.map(|member| (member.node, member.expected)).collect()
     }
 
-    /// Who does not watch a target: the dead and, where others stand in for them, those who cannot look or write.
-    fn gone(&self, target: &Target, dead: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let mut gone = dead.clone();
-        if matches!(target.watchers, Watchers::Count(_)) {
-            gone.extend(self.liveness.all().filter(|(_, life)| life.mute).map(|(node, _)| *node));
-            let unable = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|said| said.verdict == Verdict::Unable);
-            gone.extend(self.settings.network.roster.iter().map(|member| member.node).filter(unable));
-        }
-        gone
+    fn is_dead(&self, node: &NodeId) -> bool {
+        self.liveness.life(node).is_some_and(|life| life.presence == Presence::Dead)
     }
 
     fn dead(&self) -> BTreeSet<NodeId> {

@@ -4,12 +4,12 @@
 //! a function of the set of entries, whatever their order. What a verdict counts for depends on who
 //! is alive and able, which the parent says. Incidents are not known here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::base::fact::Judged;
 use crate::base::id::{Incarnation, NodeId, TargetId};
 use crate::base::outcome::{Standing, Verdict};
-use crate::base::target::{Expected, Target, Watchers};
+use crate::base::target::Target;
 
 /// Everybody's verdicts.
 #[derive(Debug, Default)]
@@ -122,35 +122,10 @@ impl Standings {
     }
 }
 
-/// Who watches a target: `members` are those who may vote, with whether each may be away; `gone` are
-/// dead or unable, and replaced by the next in rank where the definition gives a number.
-#[must_use]
-pub fn watchers(target: &Target, members: &[(NodeId, Expected)], gone: &BTreeSet<NodeId>) -> Vec<NodeId> {
-    let steady = members.iter().filter(|(_, expected)| *expected == Expected::Always).map(|(node, _)| *node);
-    match &target.watchers {
-        Watchers::All => steady.collect(),
-        Watchers::Named(nodes) => nodes.clone(),
-        Watchers::Count(count) => {
-            let mut ranked: Vec<NodeId> = steady.filter(|node| !gone.contains(node)).collect();
-            ranked.sort_by_cached_key(|node| rendezvous(target.id.0.as_bytes(), node));
-            ranked.truncate(usize::from(*count));
-            ranked
-        }
-    }
-}
-
-/// Rendezvous hash (Thaler and Ravishankar 1996) of a node for a subject: the lowest is first.
-#[must_use]
-pub fn rendezvous(subject: &[u8], node: &NodeId) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(subject.len() as u64).to_be_bytes()).update(subject).update(&node.0);
-    *hasher.finalize().as_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::target::{Confirm, Icmp, Probe, Quorum, Thresholds};
+    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Thresholds, Watchers};
     use crate::base::time::Span;
 
     fn target(quorum: Quorum) -> Target {
@@ -257,17 +232,5 @@ mod tests {
         assert_eq!(standings.said(&TargetId("t".into()), &node(1)), None);
         assert_eq!(standings.said(&again.target, &node(1)), Some(&again));
         assert!(standings.said(&TargetId("t".into()), &node(2)).is_some());
-    }
-
-    #[test]
-    fn the_next_in_rank_stands_in_for_the_dead() {
-        let members: Vec<(NodeId, Expected)> = (0..10).map(|n| (node(n), Expected::Always)).collect();
-        let mut target = target(Quorum::Majority);
-        target.watchers = Watchers::Count(3);
-        let usual = watchers(&target, &members, &BTreeSet::new());
-        assert_eq!(usual.len(), 3);
-        let without = watchers(&target, &members, &BTreeSet::from([usual[0]]));
-        assert_eq!(without[..2], usual[1..]);
-        assert!(!without.contains(&usual[0]) && without.len() == 3);
     }
 }

@@ -96,6 +96,8 @@ impl Fleet {
         let mut command = self.place.command(&daemon().to_string_lossy());
         command.arg("--config").arg(folder.join("peerwatch.toml")).arg("--state").arg(self.state(number));
         command.env("RUNTIME_DIRECTORY", self.runtime(number)).env("NO_COLOR", "1");
+        // As the unit has it.
+        command.env("MALLOC_ARENA_MAX", "2");
         // A bus that is not there: the machine's own is none of the lab's business.
         command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", folder.join("no-bus").display()));
         let process = Process::start(&self.members[number].name, &mut command, &folder.join("peerwatchd.log"));

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
+use peerwatch::base::limits;
 use serde_json::Value;
 
 use crate::fleet::{Fleet, Memory};
@@ -38,6 +39,8 @@ fn a_large_network_converges_and_each_node_takes_little() {
         }
         until("all nodes have the same journal and see each other", WITHIN, || agreed(&fleet));
     });
+    let verdicts = until("each node is judged by its watchers and by nobody else", WITHIN, || judged(&fleet));
+    figure(&format!("{count} nodes: {verdicts} verdicts on one another in each view"));
     let all = fleet.running();
     let spent: u64 = all.iter().map(|number| fleet.ticks(*number)).sum();
     figure(&format!("{count} nodes agree {} s after the first start, and took {} s of processor time", took.as_secs(), spent / 100));
@@ -94,6 +97,22 @@ fn agreed(fleet: &Fleet) -> Result<(), String> {
         holds(heads == first, || format!("n0 and n{number} differ in {} heads", heads.symmetric_difference(&first).count()))?;
     }
     Ok(())
+}
+
+/// How many verdicts on nodes all of them show, once each node has all that it should have.
+fn judged(fleet: &Fleet) -> Result<usize, String> {
+    let each = if limits::ALL_WATCH < fleet.len() { usize::from(limits::WATCHERS) } else { fleet.len() - 1 };
+    for (number, page) in fleet.pages("/api/v1/state").into_iter().enumerate() {
+        let page = page.ok_or_else(|| format!("n{number} does not answer"))?;
+        for target in page["targets"].as_array().into_iter().flatten() {
+            let watchers = target["watchers"].as_array().map_or(0, Vec::len);
+            let up = target["watchers"].as_array().into_iter().flatten().filter(|watcher| watcher["verdict"] == "up").count();
+            holds(watchers == each && up == each, || {
+                format!("n{number} shows {watchers} watchers of {}, and {up} call it up", target["name"])
+            })?;
+        }
+    }
+    Ok(each * fleet.len())
 }
 
 /// Prints a figure so that it is seen although the test passes.

@@ -13,7 +13,7 @@ use peerwatch::base::target::{Expected, Target};
 use peerwatch::base::view::{IncidentView, Presence};
 use peerwatch::base::wire::{Heartbeat, Message, Signed};
 use peerwatch::logic::input::Input;
-use peerwatch::logic::standing;
+use peerwatch::logic::rank::Ranks;
 
 use crate::checks::{Check, Failure, demand};
 use crate::cluster::Cluster;
@@ -248,7 +248,10 @@ impl Cluster {
         let unable = |host: &usize| self.world.unable.get(&(lives(*host), target.id.0.clone())).is_some_and(|count| 0 < *count);
         let gone = (0..self.options.nodes).filter(|host| self.is_gone(*host) || unable(host)).map(node);
         let gone: BTreeSet<NodeId> = gone.collect();
-        standing::watchers(target, &members, &gone).iter().any(|watcher| !gone.contains(watcher))
+        Ranks::new(&members, [target].into_iter())
+            .watchers(target, |node| gone.contains(node))
+            .iter()
+            .any(|watcher| !gone.contains(watcher))
     }
 
     /// Whether somebody who lives would miss a host.

@@ -20,6 +20,7 @@ mod options;
 mod perform;
 mod plan;
 mod reader;
+mod sparse;
 mod story;
 mod trouble;
 mod twin;

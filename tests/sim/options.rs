@@ -100,10 +100,12 @@ pub enum Feature {
     Majority,
     /// Faces write in the key/value store.
     Values,
+    /// Each node is watched by a few of the others, as in a large network.
+    Sparse,
 }
 
 impl Feature {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
@@ -146,6 +148,7 @@ impl Feature {
         Self::Revoke,
         Self::Majority,
         Self::Values,
+        Self::Sparse,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -173,6 +176,7 @@ impl Feature {
                 | Self::Reload
                 | Self::Majority
                 | Self::Values
+                | Self::Sparse
         )
     }
 }
@@ -214,7 +218,8 @@ impl Options {
         let mut rng = Rng::new(seed);
         let calm = rng.chance(25);
         let wanted = |feature: &Feature, rng: &mut Rng| rng.chance(if feature.is_fault() { 35 } else { 40 });
-        let mut features: BTreeSet<Feature> = Feature::ALL.into_iter().filter(|feature| wanted(feature, &mut rng)).collect();
+        let mut features: BTreeSet<Feature> =
+            Feature::ALL.into_iter().filter(|feature| *feature != Feature::Sparse && wanted(feature, &mut rng)).collect();
         // Real signature checks on every hop cost most of the time, so few runs have them.
         if !rng.chance(25) {
             features.remove(&Feature::Codec);
@@ -225,6 +230,10 @@ impl Options {
         // What two write with one key is not what the checks of values expect.
         if features.contains(&Feature::Copy) {
             features.remove(&Feature::Values);
+        }
+        // By a generator of its own, so that the rest of each seed is as it was before there was this feature.
+        if Rng::new(!seed).chance(30) {
+            features.insert(Feature::Sparse);
         }
         features.retain(|feature| !(without.contains(feature) || calm && feature.is_fault()));
         let nodes = 1 + below(&mut rng, 7);
@@ -351,8 +360,13 @@ impl Options {
             channels: self.channels(),
             lease: self.lease,
             journal_size: 1 << 30,
-            node_target: template("node"),
+            node_target: Target { watchers: self.node_watchers(), ..template("node") },
         }
+    }
+
+    /// Who watches each node.
+    fn node_watchers(&self) -> Watchers {
+        if self.has(Feature::Sparse) { Watchers::Count(u16::try_from(1 + self.rng(3).below(3)).unwrap()) } else { Watchers::All }
     }
 
     fn member(&self, host: usize) -> Member {
@@ -406,7 +420,8 @@ impl Options {
 
 /// The name of a host.
 pub fn name(host: usize) -> String {
-    char::from(b'a' + u8::try_from(host).unwrap()).to_string()
+    let letter = char::from(b'a' + u8::try_from(host % 26).unwrap());
+    if host < 26 { letter.to_string() } else { format!("{letter}{}", host / 26) }
 }
 
 /// A number below a bound.

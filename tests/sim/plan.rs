@@ -268,6 +268,7 @@ impl Plan {
             | Feature::DialOut
             | Feature::ByChain
             | Feature::Majority
+            | Feature::Sparse
             | Feature::Values => return,
         };
         self.faults.push((at, fault));

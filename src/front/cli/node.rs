@@ -4,10 +4,11 @@
 
 use super::print::{Networks, presence};
 use super::table::{Cell, Table, Terminal, Tone, harmless, time};
-use crate::base::id::hex;
+use crate::base::id::{TargetId, hex};
+use crate::base::outcome::Verdict;
 use crate::base::size::Size;
 use crate::base::time::Span;
-use crate::base::view::{ClockView, LinkView, NodeView, Presence, View};
+use crate::base::view::{ClockView, LinkView, NodeView, Presence, View, WatcherView};
 
 /// All nodes with clocks, lives and what went over the links to them.
 pub(super) fn verbose(views: &[View], terminal: &Terminal) -> String {
@@ -35,11 +36,12 @@ pub(super) fn one(view: &View, node: &NodeView, terminal: &Terminal) -> String {
     let tone = presence(view, node);
     let heard = if node.presence == Presence::Me { None } else { node.heard.map(|at| terminal.ago(at)) };
     let definition = node.same_definition.map(|same| if same { "the same as here" } else { "another than here" });
-    let facts: [(&str, Option<String>); 12] = [
+    let facts: [(&str, Option<String>); 13] = [
         ("role", Some(node.role.word().into())),
         ("presence", Some(terminal.paint(&terminal.mark(node.presence.word(), tone), tone))),
         ("heard", heard),
         ("votes", Some(if node.voting { "yes" } else { "no" }.into())),
+        ("watched by", watchers(view, node)),
         ("clock", node.clock.map(clock)),
         ("life", node.incarnation.map(|life| format!("{}.{}", life.opened, hex(&life.nonce)))),
         ("key", Some(node.id.hex())),
@@ -58,6 +60,17 @@ pub(super) fn one(view: &View, node: &NodeView, terminal: &Terminal) -> String {
         lines.push_str(&format!("\n{links}"));
     }
     lines
+}
+
+/// Whose word on a node counts; with what they say, unless it is that it is up.
+fn watchers(view: &View, node: &NodeView) -> Option<String> {
+    let target = view.targets.iter().find(|target| target.id == TargetId::of_node(&node.name))?;
+    let say = |watcher: &WatcherView| match watcher.verdict {
+        Verdict::Up => watcher.node.clone(),
+        verdict => format!("{} ({})", watcher.node, verdict.word()),
+    };
+    let names: Vec<String> = target.watchers.iter().filter(|watcher| watcher.counted).map(say).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn links(node: &NodeView, terminal: &Terminal) -> String {

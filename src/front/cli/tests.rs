@@ -101,6 +101,16 @@ fn quiet() -> View {
     }
 }
 
+#[test]
+fn a_node_names_those_whose_word_on_it_counts() {
+    let says = [("ber1", Verdict::Up, ""), ("fra1", Verdict::Unable, ""), ("nas", Verdict::Down, "no sign of life on any path")];
+    let view = View { targets: [Arc::new(target("node:tv", Standing::Up, &says))].into(), ..quiet() };
+    let shown = |name: &str| super::node::one(&view, &node(name, Presence::Alive), &PLAIN);
+    let line = |text: String| text.lines().find(|line| line.contains("watched")).map(str::to_owned);
+    assert_eq!(line(shown("tv")).as_deref(), Some("  watched by  ber1, nas (down)"));
+    assert_eq!(line(shown("kiosk")), None, "of whom nobody says anything");
+}
+
 fn status(view: View, expected: &Expect) {
     expected.assert_eq(&status::status(&[view], &PLAIN));
 }

@@ -20,7 +20,8 @@ use crate::logic::liveness::Life;
 use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter::{self, Item, Row, Topic};
 use crate::logic::notice::{self, Case, Notice};
-use crate::logic::standing::{self, Tally};
+use crate::logic::rank;
+use crate::logic::standing::Tally;
 
 impl Node {
     /// Makes the tallies of what changed, and writes that incidents open and close.
@@ -65,10 +66,9 @@ impl Node {
 
     /// Looks at what whoever should cannot look at, and leaves it to it again when it can.
     fn stand_in(&mut self, now: Now, targets: &BTreeSet<TargetId>) {
-        let (members, dead) = (self.members(), self.dead());
         let counted = |target: &&Target| matches!(target.watchers, Watchers::Count(_));
         let mut changed = targets.iter().filter_map(|id| self.targets.get(id)).filter(counted);
-        if changed.any(|target| self.looks_at(target, &members, &dead) != self.schedule.watches(&target.id)) {
+        if changed.any(|target| self.is_misplaced(target)) {
             self.rewatch(now);
         }
     }
@@ -87,8 +87,7 @@ impl Node {
 
     /// The watchers of a target that count now: alive as far as is known, not isolated, and able to write.
     pub(super) fn counted(&self, target: &Target) -> Vec<NodeId> {
-        let gone = self.gone(target, &self.dead());
-        let watchers = standing::watchers(target, &self.members(), &gone);
+        let watchers = self.ranks.watchers(target, |node| self.is_gone(target, node));
         let counts = |node: &NodeId| {
             if *node == self.me {
                 return !self.isolated;
@@ -107,7 +106,7 @@ impl Node {
 
     /// This node's place among those who see a target's standing. Who does not watch comes last.
     fn turn_of_witness(&self, target: &TargetId, counted: &[NodeId]) -> usize {
-        let rank = |node: &NodeId| standing::rendezvous(target.0.as_bytes(), node);
+        let rank = |node: &NodeId| rank::rendezvous(target.0.as_bytes(), node);
         if counted.contains(&self.me) { counted.iter().filter(|node| rank(node) < rank(&self.me)).count() } else { counted.len() }
     }
 
@@ -297,7 +296,7 @@ impl Node {
             dead: &|node| dead.contains(node) || roster.member(node).is_none(),
             idle: &idle,
             held: &|chain, sequence| mesh.is_held(chain, sequence),
-            hash: &|domain, node| standing::rendezvous(&domain.0, node),
+            hash: &|domain, node| rank::rendezvous(&domain.0, node),
             message: &|keys| notice::message_of(network, keys),
         };
         f(&mut self.intents, &electorate)
@@ -379,8 +378,7 @@ impl Node {
                 detail: said.map_or_else(|| "has not judged yet".into(), |judged| judged.detail.clone()),
             }
         };
-        let watchers = standing::watchers(target, &self.members(), &BTreeSet::new());
-        watchers.iter().map(row).collect()
+        self.ranks.watchers(target, |node| self.is_gone(target, node)).iter().map(row).collect()
     }
 
     /// An errand ended. Its receipt is written at the end of the turn, or once this node can write.

@@ -16,7 +16,6 @@ use crate::base::view::{
 use crate::logic::incident::Incident;
 use crate::logic::node::Node;
 use crate::logic::notice;
-use crate::logic::standing;
 
 impl Node {
     pub(super) fn picture(&mut self, now: Now) -> View {
@@ -102,9 +101,9 @@ impl Node {
     fn target_view(&self, target: &Target) -> TargetView {
         let (tally, since) = self.tally(&target.id);
         let counted = self.counted(target);
-        let mut watchers = standing::watchers(target, &self.members(), &self.dead());
+        let mut watchers = self.ranks.watchers(target, |node| self.is_dead(node));
         // Whoever has something to say of the target is shown, also if it does not watch at the moment.
-        let says = |node: &NodeId| self.standings.said(&target.id, node).is_some();
+        let says = |node: &NodeId| self.standings.said(&target.id, node).is_some_and(|judged| judged.verdict != Verdict::Unknown);
         let others: Vec<NodeId> =
             self.members().into_iter().map(|(node, _)| node).filter(|node| !watchers.contains(node) && says(node)).collect();
         watchers.extend(others);

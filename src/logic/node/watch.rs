@@ -2,56 +2,78 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::fact::Judged;
 use crate::base::id::{NodeId, TargetId};
+use crate::base::limits;
 use crate::base::note::Note;
 use crate::base::outcome::{Outcome, Verdict};
 use crate::base::settings::Member;
-use crate::base::target::{Expected, Probe, Target, Watchers};
+use crate::base::target::{Probe, Target, Watchers};
 use crate::base::time::Now;
 use crate::base::view::{Presence, Sample};
 use crate::logic::effect::{Effect, Effects};
+use crate::logic::liveness::Life;
 use crate::logic::node::Node;
-use crate::logic::standing;
+
+/// What a verdict says that is not kept up.
+const NOT_WATCHED: &str = "not watched from here";
 
 impl Node {
-    /// A node as a target of all others.
+    /// A node as a target of the others: of all in a network of the usual size, of some in a large one.
     pub(super) fn node_target(&self, member: &Member) -> Target {
-        let voters = self.settings.network.roster.iter().filter(|other| other.role.votes() && other.expected == Expected::Always);
-        Target {
-            id: TargetId::of_node(&member.name),
-            probe: Probe::Node(member.node),
-            watchers: Watchers::Named(voters.map(|voter| voter.node).filter(|node| *node != member.node).collect()),
-            expected: member.expected,
-            ..self.settings.network.node_target.clone()
-        }
+        let template = self.settings.network.node_target.clone();
+        let large = limits::ALL_WATCH < self.settings.network.roster.len();
+        let watchers = if large && template.watchers == Watchers::All { Watchers::Count(limits::WATCHERS) } else { template.watchers };
+        Target { id: TargetId::of_node(&member.name), probe: Probe::Node(member.node), watchers, expected: member.expected, ..template }
     }
 
-    /// Which targets this node looks at may depend on who is dead.
+    /// Which targets this node watches may depend on who is dead.
     pub(super) fn rewatch(&mut self, now: Now) {
-        let (members, dead) = (self.members(), self.dead());
-        let targets: Vec<&Target> = self.targets.values().filter(|target| self.looks_at(target, &members, &dead)).collect();
+        let targets: Vec<&Target> = self.targets.values().filter(|target| self.looks_at(target)).collect();
         self.schedule.watch(now, &targets, &mut self.rng);
+        self.wards = self.targets.values().filter(|target| self.minds(target)).map(|target| target.id.clone()).collect();
         // A verdict that nobody keeps up says nothing: it must not count when this node is asked again.
-        let idle = |target: &&Target| !matches!(target.probe, Probe::Node(_)) && !self.schedule.watches(&target.id);
-        let idle: Vec<TargetId> = self.targets.values().filter(idle).map(|target| target.id.clone()).collect();
+        let idle: Vec<TargetId> =
+            self.targets.keys().filter(|id| !self.schedule.watches(id) && !self.wards.contains(*id)).cloned().collect();
         for id in idle {
-            if self.verdicts.bench(&id).is_some() && self.verdicts.decree(now.wall, &id, Verdict::Unknown, "not watched from here") {
+            if self.verdicts.bench(&id).is_some() && self.verdicts.decree(now.wall, &id, Verdict::Unknown, NOT_WATCHED) {
                 self.unsaid.verdict(&id);
             }
         }
+        self.decree_nodes(now);
+    }
+
+    /// Whether who watches a target has changed, as far as this node is concerned.
+    pub(super) fn is_misplaced(&self, target: &Target) -> bool {
+        self.looks_at(target) != self.schedule.watches(&target.id) || self.minds(target) != self.wards.contains(&target.id)
     }
 
     /// Whether this node is to look at a target.
-    pub(super) fn looks_at(&self, target: &Target, members: &[(NodeId, Expected)], dead: &BTreeSet<NodeId>) -> bool {
-        let votes = members.iter().any(|(node, _)| *node == self.me);
-        let wanted = || {
-            let mut gone = self.gone(target, dead);
-            // The unable go on looking, so that they can recover. A stand-in that is unable as well must do
-            // so too: if it stopped and took its verdict back, it would be the next in rank again.
-            gone.remove(&self.me);
-            standing::watchers(target, members, &gone).contains(&self.me)
-        };
-        !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || wanted())
+    fn looks_at(&self, target: &Target) -> bool {
+        let votes = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
+        !matches!(target.probe, Probe::Node(_)) && votes && (target.reference || self.is_watcher(target))
+    }
+
+    /// Whether this node is to say whether another lives. Where all watch, also those do whose word does not count.
+    fn minds(&self, target: &Target) -> bool {
+        match target.probe {
+            Probe::Node(node) => node != self.me && (target.watchers == Watchers::All || self.is_watcher(target)),
+            _ => false,
+        }
+    }
+
+    /// Whether this node is among the watchers of a target. The unable go on looking, so that they can recover. A
+    /// stand-in that is unable as well must do so too: if it stopped and took its verdict back, it would be the next in
+    /// rank again.
+    fn is_watcher(&self, target: &Target) -> bool {
+        self.ranks.watchers(target, |node| *node != self.me && self.is_gone(target, node)).contains(&self.me)
+    }
+
+    /// Whether others stand in for a node at a target: it is dead, or cannot look or write.
+    pub(super) fn is_gone(&self, target: &Target, node: &NodeId) -> bool {
+        let gone = |life: &Life| life.mute || life.presence == Presence::Dead;
+        let unable = |judged: &Judged| judged.verdict == Verdict::Unable;
+        self.liveness.life(node).is_some_and(gone) || self.standings.said(&target.id, node).is_some_and(unable)
     }
 
     pub(super) fn judge_lives(&mut self, now: Now, out: &mut Effects) {
@@ -67,7 +89,6 @@ impl Node {
             }
         }
         if !changes.is_empty() {
-            self.decree_nodes(now);
             self.rewatch(now);
             self.dirty = self.order.iter().cloned().collect();
             self.changed = true;
@@ -76,7 +97,7 @@ impl Node {
         self.alone_since = if heard { None } else { self.alone_since.or(Some(now.mono)) };
     }
 
-    /// A node's life is this node's verdict on it.
+    /// A node's life is this node's verdict on it, if it is to say so.
     fn decree_nodes(&mut self, now: Now) {
         for member in self.settings.network.roster.iter().filter(|member| member.node != self.me) {
             let Some(life) = self.liveness.life(&member.node) else { continue };
@@ -88,7 +109,7 @@ impl Node {
             let id = TargetId::of_node(&member.name);
             // A dead node was last heard when it was: its verdict dates from there, as a bad look does.
             let since = if verdict == Verdict::Down { life.heard.unwrap_or(now.wall) } else { now.wall };
-            if self.targets.contains_key(&id) && self.verdicts.decree(since, &id, verdict, detail) {
+            if self.wards.contains(&id) && self.verdicts.decree(since, &id, verdict, detail) {
                 self.unsaid.verdict(&id);
             }
         }
