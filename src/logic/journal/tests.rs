@@ -1,6 +1,7 @@
 //! What is taken, what is refused, and what is in force after it.
 
 use super::*;
+use crate::base::entry::Record;
 use crate::base::fact::{Floor, Mark};
 
 fn journal(seed: u8) -> Journal {
