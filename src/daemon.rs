@@ -25,15 +25,16 @@ use crate::base::limits;
 use crate::base::time::Span;
 use crate::daemon::assemble::{Assembled, Assembly, Places, assemble};
 use crate::daemon::keeper::Keeper;
-use crate::daemon::perform::{Links, Outbox, Performer};
+use crate::daemon::perform::{Exit, Links, Performer};
 use crate::daemon::turn::{Arrival, End, Ending, Turns};
 use crate::front::dbus::{self, BusAddress};
 use crate::front::desk::{Desk, Desks};
 use crate::front::web::{self, Access};
 use crate::io::link::{self, Identity, Timing};
+use crate::io::notify::{Carrier, Outbox};
 use crate::io::probe::Prober;
 use crate::io::store::{Opening, Store};
-use crate::io::{clock, random, systemd};
+use crate::io::{clock, program, random, systemd};
 use crate::logic::effect::Effects;
 use crate::logic::node::{Beginning, Node, Settings};
 
@@ -90,6 +91,10 @@ pub fn main() -> ExitCode {
         usual(panic);
         std::process::abort();
     }));
+    // Here there is one thread still, and all others inherit from it.
+    if let Err(error) = program::disinherit() {
+        tracing::warn!("programs of channels would have this daemon's capabilities: {error}");
+    }
     let places = match places(arguments) {
         Ok(places) => places,
         Err(error) => return refuse(&error),
@@ -145,11 +150,12 @@ async fn serve(places: &Places) -> Ending {
     let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
     let web = listen(host.web, "[listen] web").await?;
     let (outbox_sender, outbox) = watch::channel(outbox);
+    let exit = Exit { carrier: Carrier::new(), outbox };
     let (access_sender, access) = watch::channel(access);
     let shared = Shared { outbox: outbox_sender, access: access_sender };
     let mut running = Vec::new();
     for opened in opened {
-        running.push(begin(opened, &prober, &outbox)?);
+        running.push(begin(opened, &prober, &exit)?);
     }
     let identities: Arc<[Identity]> = running.iter().map(|network| network.identity.clone()).collect();
     if let Some(listener) = mesh {
@@ -217,7 +223,7 @@ fn open(places: &Places, assembled: Assembled) -> Result<Opened, String> {
 }
 
 /// Restores a network's node and starts its loop.
-fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> Result<Running, String> {
+fn begin(opened: Opened, prober: &Prober, exit: &Exit) -> Result<Running, String> {
     let Opened { settings, store, opening, first } = opened;
     let name = settings.network.name.clone();
     remark(&settings);
@@ -251,7 +257,7 @@ fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> R
     let history = Arc::new(reader.clone());
     let desk = Desk { network: name.clone(), view: shown, values: held, commands: asking, history, archive };
     let pulse = Arc::new(AtomicU64::new(clock::now().mono.0));
-    let performer = Performer::new(links.clone(), prober.clone(), outbox.clone(), values, reader);
+    let performer = Performer::new(links.clone(), prober.clone(), exit.clone(), values, reader);
     let runtime = Handle::current();
     let turns =
         Turns { name: name.clone(), runtime, inbox: arrivals, node, store, performer, view, hello, members, size, pulse: pulse.clone() };

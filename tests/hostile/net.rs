@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use peerwatch::base::channel::Only;
 use peerwatch::base::command::{Command, CommandId, Reply};
 use peerwatch::base::entry::{Entry, Stretch};
 use peerwatch::base::id::{ChainId, LinkId, NetworkId, NodeId, TargetId};
@@ -127,7 +128,7 @@ impl Net {
             roster: self.roster.clone(),
             former: vec![],
             targets: vec![target("shop")],
-            channels: vec![Channel { name: "ops".into(), way, on, group: Span::secs(1) }],
+            channels: vec![Channel { name: "ops".into(), way, on, only: Only::default(), group: Span::secs(1) }],
             lease: LEASE,
             journal_size: 1 << 30,
             node_target: Target { expected: Expected::Sometimes, ..target("node") },

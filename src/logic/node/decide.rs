@@ -7,7 +7,7 @@ use crate::base::fact::{Closed, Done, Fact, Opened, Vote};
 use crate::base::id::{ChainId, EntryHash, IncidentId, IntentKey, Lane, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::note::Note;
-use crate::base::notice::{Delivery, Errand};
+use crate::base::notice::{Delivery, Errand, Item, Row, Topic};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
 use crate::base::target::{Expected, Quorum, Target, Watchers};
@@ -18,7 +18,7 @@ use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::liveness::Life;
 use crate::logic::node::{Node, Sent};
-use crate::logic::notice::letter::{self, Item, Row, Topic};
+use crate::logic::notice::letter;
 use crate::logic::notice::{self, Case, Notice};
 use crate::logic::standing::{self, Tally};
 
@@ -121,24 +121,30 @@ impl Node {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         votes.iter().for_each(|(_, judged)| *reasons.entry(judged.detail.as_str()).or_default() += 1);
         let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
+        let since = since.unwrap_or(now.wall.0);
         let opened = Opened {
             standing,
             votes: votes.iter().take(limits::NAMED).map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
-            since: since.unwrap_or(now.wall.0),
+            since,
             reason,
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
-            channels: self.concerned(standing),
+            channels: self.concerned(&incident.target, standing, Wall(since)),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
         self.announce(&entry, out);
     }
 
-    /// Channels that are told of such a standing.
-    fn concerned(&self, standing: Standing) -> Vec<String> {
-        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing));
+    /// Channels that are told of such a standing of a target since this moment.
+    fn concerned(&self, target: &TargetId, standing: Standing, since: Wall) -> Vec<String> {
+        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing)) && self.wants(channel, target, since);
         self.settings.network.channels.iter().filter(wants).map(|channel| channel.name.clone()).collect()
+    }
+
+    /// Whether a channel wants to hear of a target that is bad since this moment, which the journal has.
+    fn wants(&self, channel: &Channel, target: &TargetId, since: Wall) -> bool {
+        channel.only.wants(target, group_of(self.targets.get(target)), since)
     }
 
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
@@ -209,6 +215,8 @@ impl Node {
         self.wanted_of = version;
         let network = self.settings.network.network;
         let (intents, targets) = (&self.intents, &self.targets);
+        // By the first bad look as the journal has it: the same on all nodes, whatever their clocks say.
+        let began = |incident: &Incident| Wall(incident.opening().map_or(0, |(_, opened)| opened.since));
         // What was cut away and is yet to be said again was told all the same.
         let undone: BTreeSet<IntentKey> = self.undone.iter().flat_map(|undone| &undone.done.keys).copied().collect();
         let told = |key: &IntentKey| intents.receipt(key).is_some() || undone.contains(key);
@@ -219,6 +227,7 @@ impl Node {
                 open: incident.is_open(),
                 standing: incident.standing(),
                 concerns: incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
+                wants: channel.only.wants(&id.target, group_of(targets.get(&id.target)), began(incident)),
             };
             let known = incidents.all().filter(|(id, _)| tells(targets.get(&id.target)));
             let cases = known.map(|(id, incident)| {
@@ -240,16 +249,16 @@ impl Node {
         let wanted = |channel: &Channel| {
             let keys = self.wanted.get(&channel.name)?.iter().map(|(key, since, _)| (*key, *since)).collect();
             let domain = notice::domain_of(self.settings.network.network, &channel.name);
-            Some(Wanted { domain, keys, window: channel.group, capable: self.capable(channel.way.name()) })
+            Some(Wanted { domain, keys, window: channel.group, capable: self.capable(&channel.way.needs()) })
         };
         self.settings.network.channels.iter().filter_map(wanted).collect()
     }
 
-    /// Who has such a way out, as published, and is alive.
-    fn capable(&self, way: &str) -> Vec<NodeId> {
+    /// Who has all that a way out needs, as published, and is alive.
+    fn capable(&self, needs: &[String]) -> Vec<NodeId> {
         let published = |node: &NodeId| {
             let report = self.reports.of(node).and_then(|report| report.inventory.as_ref());
-            report.is_some_and(|(_, inventory)| inventory.ways.iter().any(|known| known == way))
+            report.is_some_and(|(_, inventory)| needs.iter().all(|need| inventory.ways.contains(need)))
         };
         let alive = |node: &NodeId| {
             *node == self.me
@@ -260,7 +269,7 @@ impl Node {
 
     /// Whether anybody alive has a way out for a channel.
     pub(super) fn capable_of(&self, channel: &Channel) -> bool {
-        !self.capable(channel.way.name()).is_empty()
+        !self.capable(&channel.way.needs()).is_empty()
     }
 
     fn with_electorate<R>(&mut self, now: Now, f: impl FnOnce(&mut crate::logic::intent::Intents, &Electorate) -> R) -> R {
@@ -325,6 +334,7 @@ impl Node {
             sender: self.settings.name.clone(),
             seen: (self.seen(), self.settings.network.roster.len()),
             message: message.clone(),
+            test: false,
             items,
         };
         let letter = letter::write(&topic);
@@ -354,6 +364,7 @@ impl Node {
             incident: notice.incident.clone(),
             phase: notice.phase,
             standing: opened.standing,
+            group: target.and_then(|target| target.group.clone()),
             probe: target.map_or_else(|| "no longer defined".into(), |target| target.probe.describe()),
             reason: opened.reason.clone(),
             since: Wall(opened.since),
@@ -431,6 +442,10 @@ impl Node {
     pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
         self.tallies.get(target).cloned().unwrap_or_default()
     }
+}
+
+fn group_of(target: Option<&Target>) -> Option<&str> {
+    target.and_then(|target| target.group.as_deref())
 }
 
 fn tells(target: Option<&Target>) -> bool {

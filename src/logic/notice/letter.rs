@@ -5,74 +5,9 @@
 
 use std::fmt::Write as _;
 
-use crate::base::id::IncidentId;
-use crate::base::notice::Letter;
-use crate::base::outcome::{Standing, Verdict};
+use crate::base::notice::{Item, Letter, Row, Topic};
 use crate::base::settings::Phase;
-use crate::base::time::{Micros, Span, Wall};
-
-/// What a letter is about and who writes it.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    /// The network's name.
-    pub network: String,
-    /// Name of the node that sends.
-    pub sender: String,
-    /// Nodes that it sees, itself included, and nodes enrolled.
-    pub seen: (usize, usize),
-    /// The Message-ID, without angle brackets.
-    pub message: String,
-    /// What is told, at least one.
-    pub items: Vec<Item>,
-}
-
-/// One notice in a letter.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// The incident.
-    pub incident: IncidentId,
-    /// What of it.
-    pub phase: Phase,
-    /// The worst standing of the incident.
-    pub standing: Standing,
-    /// What is looked at, in a few words.
-    pub probe: String,
-    /// Why, in one line.
-    pub reason: String,
-    /// First bad look.
-    pub since: Wall,
-    /// When it ended, if it has.
-    pub ended: Option<Wall>,
-    /// How long it lasted so far.
-    pub lasted: Span,
-    /// Votes for it and votes counted.
-    pub votes: (usize, usize),
-    /// What each watcher says now.
-    pub rows: Vec<Row>,
-    /// What confirmed it: looks in a row, at which interval, and how many watchers.
-    pub rule: String,
-    /// Where to read what to do.
-    pub runbook: Option<String>,
-    /// Message-IDs of what was told of this incident before.
-    pub before: Vec<String>,
-}
-
-/// One watcher's line.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The watcher.
-    pub node: String,
-    /// What it says.
-    pub verdict: Verdict,
-    /// Typical time.
-    pub time: Option<Micros>,
-    /// Share of packets lost.
-    pub loss: Option<f32>,
-    /// Last good look.
-    pub last_good: Option<Wall>,
-    /// What it saw.
-    pub detail: String,
-}
+use crate::base::time::Wall;
 
 /// Writes the letter.
 #[must_use]
@@ -93,6 +28,7 @@ pub fn write(topic: &Topic) -> Letter {
             ("X-Peerwatch-Incident", short_list(&incidents)),
             ("X-Peerwatch-State", short_list(&states)),
         ],
+        topic: topic.clone(),
     }
 }
 
@@ -213,7 +149,9 @@ fn short_list<T: AsRef<str>>(items: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::id::TargetId;
+    use crate::base::id::{IncidentId, TargetId};
+    use crate::base::outcome::{Standing, Verdict};
+    use crate::base::time::{Micros, Span};
     use expect_test::expect;
 
     fn item(phase: Phase) -> Item {
@@ -229,6 +167,7 @@ mod tests {
             incident: IncidentId { target: TargetId("shop".into()), number: 3 },
             phase,
             standing: Standing::Down,
+            group: None,
             probe: "http https://shop.example.org/".into(),
             reason: "connection refused".into(),
             since: Wall(1_763_624_021_000),
@@ -247,7 +186,7 @@ mod tests {
     }
 
     fn topic(items: Vec<Item>) -> Topic {
-        Topic { network: "home".into(), sender: "ber1".into(), seen: (3, 3), message: "id@x".into(), items }
+        Topic { network: "home".into(), sender: "ber1".into(), seen: (3, 3), message: "id@x".into(), test: false, items }
     }
 
     #[test]
