@@ -10,7 +10,7 @@ use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand, Item, Row, Topic};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
-use crate::base::target::{Expected, Quorum, Target, Watchers};
+use crate::base::target::{Expected, Probe, Quorum, Target, Watchers};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
@@ -166,7 +166,7 @@ impl Node {
                 }
                 // An end or a receipt may be said again long after.
                 Fact::Closed(closed) if own || self.incidents.get(&closed.incident).is_some_and(Incident::is_open) => {
-                    out.note(Note::Closed { incident: closed.incident.clone() })
+                    out.note(Note::Closed { incident: closed.incident.clone() });
                 }
                 Fact::Done(done) if own || !done.keys.iter().all(|key| self.intents.receipt(key).is_some()) => {
                     let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
@@ -372,7 +372,7 @@ impl Node {
             lasted: closing.map_or_else(|| incident.lasted(now), |(_, closed)| Span(closed.lasted)),
             votes,
             rows: target.map(|target| self.rows(target)).unwrap_or_default(),
-            rule: target.map(rule).unwrap_or_default(),
+            rule: target.map(|target| rule(target, opened.standing)).unwrap_or_default(),
             runbook: target.and_then(|target| target.runbook.clone()),
             before: before.collect(),
         })
@@ -452,16 +452,29 @@ fn tells(target: Option<&Target>) -> bool {
     target.is_some_and(|target| target.expected == Expected::Always && !target.reference)
 }
 
-/// What confirms an incident of this target, for people.
-fn rule(target: &Target) -> String {
+/// What confirms an incident of this target, for people, and beyond what it is degraded.
+fn rule(target: &Target, standing: Standing) -> String {
     let quorum = match target.quorum {
         Quorum::Any => "any watcher".to_owned(),
         Quorum::Majority => "a majority of watchers".to_owned(),
         Quorum::All => "all watchers".to_owned(),
         Quorum::Count(count) => format!("{count} watchers"),
     };
-    match target.probe {
-        crate::base::target::Probe::Node(_) => format!("no heartbeat on any path, seen by {quorum}"),
+    let confirmed = match &target.probe {
+        Probe::Node(_) => return format!("no heartbeat on any path, seen by {quorum}"),
         _ => format!("{} bad looks in a row, every {}, seen by {quorum}", target.confirm.bad, target.interval),
-    }
+    };
+    if standing == Standing::Degraded { format!("{}{confirmed}", thresholds(target)) } else { confirmed }
+}
+
+/// Beyond what a target is degraded, as the beginning of a line.
+fn thresholds(target: &Target) -> String {
+    let loss = target.degraded.loss.map(|loss| format!("more than {:.0}% lost", loss * 100.0));
+    let time = target.degraded.rtt.map(|rtt| format!("slower than {rtt}"));
+    let days = match &target.probe {
+        Probe::Http(http) => http.certificate_days.map(|days| format!("a certificate with less than {days} days")),
+        _ => None,
+    };
+    let all: Vec<String> = [loss, time, days].into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!("{}; ", all.join(" or ")) }
 }
