@@ -149,6 +149,7 @@ async fn serve(places: &Places) -> Ending {
     let opened: Vec<_> = networks.into_iter().map(|assembled| open(places, assembled)).collect::<Result<_, _>>()?;
     let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
     let web = listen(host.web, "[listen] web").await?;
+    tell_of_programs(&outbox);
     let (outbox_sender, outbox) = watch::channel(outbox);
     let exit = Exit { carrier: Carrier::new(), outbox };
     let (access_sender, access) = watch::channel(access);
@@ -192,6 +193,17 @@ fn greet_alone(name: &str, page: SocketAddr, lacks: &[String], bus: Option<Strin
     let missing: Vec<String> = lacks.iter().cloned().chain(bus).collect();
     if !missing.is_empty() {
         tracing::warn!("what this daemon may not do: {}", missing.join("; "));
+    }
+}
+
+/// Who runs the programs of channels, and with what rights.
+fn tell_of_programs(outbox: &Outbox) {
+    let sendmail = outbox.mail.as_ref().and_then(|mail| mail.sendmail.as_ref()).map(|path| path.display().to_string());
+    let programs: Vec<String> = outbox.hooks.values().filter_map(|command| command.first().cloned()).chain(sendmail).collect();
+    if !programs.is_empty() {
+        let rights = if nix::unistd::geteuid().is_root() { "as root, since it is" } else { "without its capabilities" };
+        let programs = programs.join(", ");
+        tracing::info!("programs are run by this daemon itself, as its user and in its sandbox, {rights}: {programs}");
     }
 }
 
@@ -401,6 +413,7 @@ async fn reload(places: &Places, lacks: &[String], host: &crate::base::settings:
     if (assembly.host.mesh, assembly.host.web, &assembly.host.networks) != (host.mesh, host.web, &host.networks) {
         tracing::warn!("changes of [listen] and of the list of networks take effect when the daemon is restarted");
     }
+    tell_of_programs(&assembly.outbox);
     shared.outbox.send_replace(assembly.outbox);
     shared.access.send_replace(assembly.access);
     for assembled in assembly.networks {

@@ -110,7 +110,7 @@ pub enum Preset {
     Mattermost,
     /// ntfy.
     Ntfy,
-    /// PagerDuty, Events API v2.
+    /// `PagerDuty`, Events API v2.
     PagerDuty,
     /// Slack.
     Slack,

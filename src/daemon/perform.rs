@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base::command::{CommandId, Reply};
+use crate::base::command::{CommandId, Reply, Tried};
 use crate::base::entry::Stretch;
 use crate::base::id::{LinkId, NodeId};
 use crate::base::kv::Values;
@@ -186,6 +186,7 @@ impl Performer {
             }
             Effect::Close { link, reason } => self.send(link, Outgoing::Close(reason)),
             Effect::Carry(errand) => self.carry(*errand),
+            Effect::Try(id, errands) => self.attempt(id, errands),
             Effect::Show(values) => drop(self.values.send_replace(Arc::new(values))),
             Effect::Reply(id, reply) => {
                 if let Some(asker) = self.asked.remove(&id) {
@@ -203,6 +204,24 @@ impl Performer {
             // The peer does not keep up, or is gone: letting go of the sender ends the link.
             self.open.remove(&link);
         }
+    }
+
+    /// All at once, since somebody waits.
+    fn attempt(&mut self, id: CommandId, errands: Vec<Errand>) {
+        let Some(asker) = self.asked.remove(&id) else { return };
+        let exit = self.exit.clone();
+        self.links.runtime.spawn(async move {
+            let outbox = exit.outbox.borrow().clone();
+            let carry = |errand: Errand| {
+                let (exit, outbox) = (&exit, &outbox);
+                async move {
+                    let delivery = exit.carrier.carry(outbox, &errand).await;
+                    Tried { channel: errand.channel, way: errand.way.name(), delivery }
+                }
+            };
+            // An asker that has gone away needs no reply.
+            let _ = asker.send(Reply::Tried(futures_util::future::join_all(errands.into_iter().map(carry)).await));
+        });
     }
 
     fn carry(&self, errand: Errand) {

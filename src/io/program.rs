@@ -196,6 +196,30 @@ mod tests {
         assert_eq!(finished, Finished { ending: Ending::Code(0), said: "hello in / with LANG PATH PWD".into() });
     }
 
+    #[test]
+    fn a_program_inherits_no_capability() {
+        use rustix::thread::{CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities};
+        let inherited = || {
+            let said = std::process::Command::new("/bin/grep").args(["CapAmb:", "/proc/self/status"]).output().unwrap();
+            let mask = String::from_utf8(said.stdout).unwrap().trim_start_matches("CapAmb:").trim().to_owned();
+            u64::from_str_radix(&mask, 16).unwrap()
+        };
+        // What a thread may is its own, so no other test is touched.
+        let thread = std::thread::spawn(move || {
+            let mut sets = capabilities(None).unwrap();
+            if sets.permitted.contains(CapabilitySet::NET_RAW) {
+                sets.inheritable |= CapabilitySet::NET_RAW;
+                set_capabilities(None, sets).unwrap();
+                configure_capability_in_ambient_set(CapabilitySet::NET_RAW, true).unwrap();
+                assert_ne!(inherited(), 0, "as the service manager starts the daemon");
+            }
+            disinherit().unwrap();
+            assert_eq!(inherited(), 0);
+            assert!(capabilities(None).unwrap().permitted.contains(sets.permitted), "this daemon keeps what it has");
+        });
+        thread.join().unwrap();
+    }
+
     #[tokio::test]
     async fn its_last_words_are_kept_and_its_errors_first() {
         assert_eq!(

@@ -5,6 +5,7 @@
 mod presets;
 mod programs;
 mod server;
+mod wishes;
 
 use std::collections::BTreeMap;
 

@@ -338,7 +338,7 @@ impl Net {
             Effect::Note(note) => self.hosts[n].notes.push(note),
             Effect::Stop(reason) => self.hosts[n].stopped = Some(reason),
             // Nothing here is old enough to be let go of, and nobody looks at values.
-            Effect::Dial { .. } | Effect::Find { .. } | Effect::Show(_) => {}
+            Effect::Dial { .. } | Effect::Find { .. } | Effect::Show(_) | Effect::Try(..) => {}
         }
     }
 

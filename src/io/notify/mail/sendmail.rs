@@ -34,7 +34,7 @@ pub(super) async fn send(path: &str, errand: &Errand, to: &[String], from: &str)
     let (mut taken, mut later) = (None, None);
     for mailbox in recipients {
         let address = mailbox.email.to_string();
-        let command = [path, "-i", "-f", &sender.email.to_string(), "--", &address].map(str::to_owned);
+        let command = [path, "-i", "-f", sender.email.as_ref(), "--", &address].map(str::to_owned);
         let left = deadline.saturating_duration_since(Instant::now());
         let within = Span(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
         let finished = program::run(Program { command: &command, input: letter.clone(), within }).await;
