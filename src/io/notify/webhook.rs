@@ -86,7 +86,8 @@ fn judge(answer: &Answer) -> (Fate, String) {
     match answer.status {
         200..=299 => (Fate::Delivered, told),
         300..=399 => (Fate::Refused, format!("HTTP {}: it is somewhere else now; set url to where it leads", answer.status)),
-        401 | 403 => (Fate::Refused, format!("{told}; check the secret")),
+        // The remedy first, since what the server says may be long.
+        401 | 403 => (Fate::Refused, format!("HTTP {}, check the secret{said}", answer.status)),
         // Too early, too many, too slow: another time it may work.
         408 | 425 | 429 => (Fate::Later, told),
         400..=499 => (Fate::Refused, told),
