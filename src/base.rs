@@ -2,10 +2,12 @@
 //!
 //! Text and bytes are parsed here once; after that there are no invalid values.
 
+pub mod channel;
 pub mod command;
 pub mod config;
 pub mod entry;
 pub mod fact;
+pub mod hours;
 pub mod id;
 pub mod key;
 pub mod kv;
@@ -17,6 +19,7 @@ pub mod rng;
 pub mod settings;
 pub mod size;
 pub mod target;
+pub mod template;
 pub mod time;
 pub mod view;
 pub mod wire;

@@ -25,15 +25,16 @@ use crate::base::limits;
 use crate::base::time::Span;
 use crate::daemon::assemble::{Assembled, Assembly, Places, assemble};
 use crate::daemon::keeper::Keeper;
-use crate::daemon::perform::{Links, Outbox, Performer};
+use crate::daemon::perform::{Exit, Links, Performer};
 use crate::daemon::turn::{Arrival, End, Ending, Turns};
 use crate::front::dbus::{self, BusAddress};
 use crate::front::desk::{Desk, Desks};
 use crate::front::web::{self, Access};
 use crate::io::link::{self, Identity, Timing};
+use crate::io::notify::{Carrier, Outbox};
 use crate::io::probe::Prober;
 use crate::io::store::{Opening, Store};
-use crate::io::{clock, random, systemd};
+use crate::io::{clock, program, random, systemd};
 use crate::logic::effect::Effects;
 use crate::logic::node::{Beginning, Node, Settings};
 
@@ -90,6 +91,10 @@ pub fn main() -> ExitCode {
         usual(panic);
         std::process::abort();
     }));
+    // Here there is one thread still, and all others inherit from it.
+    if let Err(error) = program::disinherit() {
+        tracing::warn!("programs of channels would have this daemon's capabilities: {error}");
+    }
     let places = match places(arguments) {
         Ok(places) => places,
         Err(error) => return refuse(&error),
@@ -144,12 +149,14 @@ async fn serve(places: &Places) -> Ending {
     let opened: Vec<_> = networks.into_iter().map(|assembled| open(places, assembled)).collect::<Result<_, _>>()?;
     let mesh = if alone { None } else { Some(listen(host.mesh, "[listen] mesh").await?) };
     let web = listen(host.web, "[listen] web").await?;
+    tell_of_programs(&outbox);
     let (outbox_sender, outbox) = watch::channel(outbox);
+    let exit = Exit { carrier: Carrier::new(), outbox };
     let (access_sender, access) = watch::channel(access);
     let shared = Shared { outbox: outbox_sender, access: access_sender };
     let mut running = Vec::new();
     for opened in opened {
-        running.push(begin(opened, &prober, &outbox)?);
+        running.push(begin(opened, &prober, &exit)?);
     }
     let identities: Arc<[Identity]> = running.iter().map(|network| network.identity.clone()).collect();
     if let Some(listener) = mesh {
@@ -189,6 +196,17 @@ fn greet_alone(name: &str, page: SocketAddr, lacks: &[String], bus: Option<Strin
     }
 }
 
+/// Who runs the programs of channels, and with what rights.
+fn tell_of_programs(outbox: &Outbox) {
+    let sendmail = outbox.mail.as_ref().and_then(|mail| mail.sendmail.as_ref()).map(|path| path.display().to_string());
+    let programs: Vec<String> = outbox.hooks.values().filter_map(|command| command.first().cloned()).chain(sendmail).collect();
+    if !programs.is_empty() {
+        let rights = if nix::unistd::geteuid().is_root() { "as root, since it is" } else { "without its capabilities" };
+        let programs = programs.join(", ");
+        tracing::info!("programs are run by this daemon itself, as its user and in its sandbox, {rights}: {programs}");
+    }
+}
+
 async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| {
         format!("cannot listen on {address}: {error}; is another peerwatchd running? Choose another address with {key} in peerwatch.toml")
@@ -217,7 +235,7 @@ fn open(places: &Places, assembled: Assembled) -> Result<Opened, String> {
 }
 
 /// Restores a network's node and starts its loop.
-fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> Result<Running, String> {
+fn begin(opened: Opened, prober: &Prober, exit: &Exit) -> Result<Running, String> {
     let Opened { settings, store, opening, first } = opened;
     let name = settings.network.name.clone();
     remark(&settings);
@@ -251,7 +269,7 @@ fn begin(opened: Opened, prober: &Prober, outbox: &watch::Receiver<Outbox>) -> R
     let history = Arc::new(reader.clone());
     let desk = Desk { network: name.clone(), view: shown, values: held, commands: asking, history, archive };
     let pulse = Arc::new(AtomicU64::new(clock::now().mono.0));
-    let performer = Performer::new(links.clone(), prober.clone(), outbox.clone(), values, reader);
+    let performer = Performer::new(links.clone(), prober.clone(), exit.clone(), values, reader);
     let runtime = Handle::current();
     let turns =
         Turns { name: name.clone(), runtime, inbox: arrivals, node, store, performer, view, hello, members, size, pulse: pulse.clone() };
@@ -395,6 +413,7 @@ async fn reload(places: &Places, lacks: &[String], host: &crate::base::settings:
     if (assembly.host.mesh, assembly.host.web, &assembly.host.networks) != (host.mesh, host.web, &host.networks) {
         tracing::warn!("changes of [listen] and of the list of networks take effect when the daemon is restarted");
     }
+    tell_of_programs(&assembly.outbox);
     shared.outbox.send_replace(assembly.outbox);
     shared.access.send_replace(assembly.access);
     for assembled in assembly.networks {

@@ -8,6 +8,8 @@ pub mod keyfile;
 pub mod link;
 pub mod notify;
 pub mod probe;
+pub(crate) mod program;
 pub mod random;
 pub mod store;
 pub mod systemd;
+mod trust;

@@ -2,6 +2,8 @@
 
 #[path = "bus/journal.rs"]
 mod journal;
+#[path = "bus/notify.rs"]
+mod notify;
 #[path = "bus/private.rs"]
 mod private;
 #[path = "bus/revoke.rs"]

@@ -4,6 +4,8 @@
 mod journal;
 #[path = "cli/nodes.rs"]
 mod nodes;
+#[path = "cli/notify.rs"]
+mod notify;
 #[path = "bus/private.rs"]
 mod private;
 #[path = "bus/sample.rs"]

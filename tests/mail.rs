@@ -9,7 +9,7 @@ use peerwatch::base::id::EntryHash;
 use peerwatch::base::notice::{Delivery, Errand, Letter};
 use peerwatch::base::settings::{Mail, MailTls, Way};
 use peerwatch::base::time::Span;
-use peerwatch::io::notify::carry;
+use peerwatch::io::notify::{Carrier, Outbox};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -157,8 +157,14 @@ async fn serve<S: AsyncBufRead + AsyncWrite + Unpin>(stream: &mut S, manners: &M
     }
 }
 
+/// Carries an errand from a host with this way out for mail.
+async fn carry(mail: &Mail, password: Option<&str>, errand: &Errand) -> Delivery {
+    let outbox = Outbox { mail: Some(mail.clone()), password: password.map(str::to_owned), ..Outbox::default() };
+    Carrier::new().carry(&outbox, errand).await
+}
+
 fn settings(port: u16) -> Mail {
-    Mail { host: "127.0.0.1".into(), port, tls: MailTls::None, user: None, password_file: None, dry_run: false }
+    Mail { host: "127.0.0.1".into(), port, tls: MailTls::None, user: None, password_file: None, dry_run: false, sendmail: None }
 }
 
 fn errand(to: &[&str]) -> Errand {
@@ -173,6 +179,7 @@ fn errand(to: &[&str]) -> Errand {
             text: "shop is up again.\n.\nSeen by 3 of 3 nodes.\n".into(),
             html: "<p>shop is <b>up</b> again.</p>".into(),
             headers: vec![("X-Peerwatch-Incident", "shop.3".into()), ("X-Peerwatch-State", "up".into())],
+            ..Letter::default()
         },
         within: Span::secs(20),
     }

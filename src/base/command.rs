@@ -2,6 +2,8 @@
 
 use crate::base::id::NodeId;
 use crate::base::kv::Write;
+use crate::base::notice::Delivery;
+use crate::base::settings::Phase;
 use crate::base::time::{Micros, Span};
 use crate::base::wire::Answer;
 
@@ -29,6 +31,13 @@ pub enum Command {
         reason: String,
         /// It will not return, and what it last said of itself and of targets is not to stand for ever.
         retire: bool,
+    },
+    /// This node sends an example of a notice.
+    TestNotice {
+        /// By which channel; all without.
+        channel: Option<String>,
+        /// What seems to have happened.
+        phase: Phase,
     },
     /// This node writes all of this in its part of the key/value store, or none of it.
     Write(Vec<Write>),
@@ -60,8 +69,21 @@ pub enum Reply {
     },
     /// The way to the node, or none was found in time.
     Traced(Option<Way>),
+    /// What became of an example, by channel, in the order of the file.
+    Tried(Vec<Tried>),
     /// It was not done, and why, with the remedy.
     Refused(String),
+}
+
+/// What became of an example on one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The channel.
+    pub channel: String,
+    /// Its way to people.
+    pub way: &'static str,
+    /// What became of it.
+    pub delivery: Delivery,
 }
 
 /// One node's answer to a ping request.

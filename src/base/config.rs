@@ -15,6 +15,7 @@ mod hash;
 mod host;
 mod local;
 mod network;
+mod notify;
 mod probe;
 mod roster;
 mod source;
@@ -42,6 +43,9 @@ pub const LOCAL: &str = "local";
 
 /// The credential that holds the password for mail.
 pub const MAIL_CREDENTIAL: &str = "peerwatch.smtp-password";
+
+/// What the name of a credential begins with that holds a secret which a channel names.
+pub const SECRET_CREDENTIAL: &str = "peerwatch.secret.";
 
 /// The credential that holds the token for changes over HTTP.
 pub const WEB_CREDENTIAL: &str = "peerwatch.web-token";

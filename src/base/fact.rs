@@ -215,7 +215,7 @@ pub struct Inventory {
     /// Hash of the definition that it follows.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub definition: [u8; 32],
-    /// The ways out that it has, by name: `mail`.
+    /// What it has of what channels need: `mail`, `webhook`, `secret:NAME`, `hook:NAME`.
     #[n(2)]
     pub ways: Vec<String>,
     /// Operating system, for people.

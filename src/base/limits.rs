@@ -471,6 +471,29 @@ pub const DEPENDS: usize = 64;
 /// Channels of one network; each is a performer to agree on; wild guess.
 pub const CHANNELS: usize = 64;
 
+/// Columns of a subject: what a line of a mail may have, and more than a telephone shows.
+pub const SUBJECT: usize = 78;
+
+/// Notices that a digest tells at length; the others in a line.
+pub const AT_LENGTH: usize = 5;
+
+/// An example may take so long on its way: a slow server takes a few seconds, and somebody waits.
+pub const EXAMPLE_TIME: Span = Span::secs(30);
+
+/// Bytes of a server's answer to a webhook, and of what a program writes, that are read.
+pub const NOTIFY_ANSWER: usize = 16 * 1024;
+/// See [`NOTIFY_ANSWER`].
+pub const PROGRAM_OUTPUT: usize = 16 * 1024;
+
+/// Targets, groups or hours that one channel chooses; wild guess.
+pub const CHOSEN: usize = 256;
+
+/// Secrets, and programs, of one node that channels may name: one for each channel.
+pub const HOST_WAYS: usize = CHANNELS;
+
+/// Arguments of one program; wild guess.
+pub const ARGUMENTS: usize = 64;
+
 /// Recipients of one channel: what mail servers take in one envelope (RFC 5321 4.5.3.1.8).
 pub const RECIPIENTS: usize = 100;
 

@@ -1,9 +1,11 @@
 //! Complete, checked settings. `base::config` makes them from text; nothing here is optional by
 //! accident and no value needs to be checked again.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::base::channel::{Only, Webhook};
 use crate::base::id::{NetworkId, NodeId};
 use crate::base::outcome::Standing;
 use crate::base::target::{Expected, Target};
@@ -24,6 +26,10 @@ pub struct Host {
     pub networks: Vec<String>,
     /// This node's way out for mail; without one it leaves mailing to others.
     pub mail: Option<Mail>,
+    /// Where secrets that channels name are read, if not from credentials: files with the secret alone in them.
+    pub secrets: BTreeMap<String, PathBuf>,
+    /// Programs that channels name: each an absolute path and its arguments.
+    pub hooks: BTreeMap<String, Vec<String>>,
 }
 
 /// How this node hands in mail.
@@ -41,6 +47,8 @@ pub struct Mail {
     pub password_file: Option<PathBuf>,
     /// Write the mail to the log and count it as told.
     pub dry_run: bool,
+    /// A local program that takes mail, in place of a server.
+    pub sendmail: Option<PathBuf>,
 }
 
 /// Encryption of a mail connection.
@@ -149,12 +157,14 @@ pub struct Channel {
     pub way: Way,
     /// What is told.
     pub on: Vec<Phase>,
+    /// Of what it is told.
+    pub only: Only,
     /// What falls within this time leaves together; 30 s at most.
     pub group: Span,
 }
 
 /// A way to people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Way {
     /// E-mail.
     Mail {
@@ -163,14 +173,43 @@ pub enum Way {
         /// Sender.
         from: String,
     },
+    /// A request to a server.
+    Webhook(Box<Webhook>),
+    /// A program of the node, by the name that its own file gives it.
+    Hook(String),
 }
 
 impl Way {
-    /// The name under which a node publishes that it has such a way out.
+    /// What it is, for people.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Mail { .. } => "mail",
+            Self::Webhook(_) => "webhook",
+            Self::Hook(_) => "hook",
+        }
+    }
+
+    /// What a node must have to go it, by the names under which it publishes that.
+    #[must_use]
+    pub fn needs(&self) -> Vec<String> {
+        match self {
+            Self::Mail { .. } => vec!["mail".to_owned()],
+            Self::Webhook(webhook) => webhook.needs(),
+            Self::Hook(name) => vec![format!("hook:{name}")],
+        }
+    }
+
+    /// What gives a node this way out, for people.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Mail { .. } => "set [mail] in peerwatch.toml".to_owned(),
+            Self::Webhook(webhook) => {
+                let credentials = webhook.secret.iter().chain(&webhook.sign).map(|name| format!("peerwatch.secret.{name}"));
+                format!("give a node the credential {}", credentials.collect::<Vec<_>>().join(" and "))
+            }
+            Self::Hook(name) => format!("add [[hook]] name = \"{name}\" to peerwatch.toml"),
         }
     }
 }

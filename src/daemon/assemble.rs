@@ -1,12 +1,13 @@
 //! From files to complete settings: read, parse, find keys. It starts nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::base::config::{self, LOCAL, MAIL_CREDENTIAL, WEB_CREDENTIAL};
+use crate::base::config::{self, LOCAL, MAIL_CREDENTIAL, SECRET_CREDENTIAL, WEB_CREDENTIAL};
 use crate::base::id::NodeId;
 use crate::base::settings::{self, Host};
-use crate::daemon::perform::Outbox;
 use crate::front::web::Access;
+use crate::io::notify::Outbox;
 use crate::io::{files, host, keyfile};
 use crate::logic::node::Settings;
 
@@ -49,10 +50,40 @@ pub(super) fn assemble(places: &Places, lacks: &[String]) -> Result<Assembly, St
         None => None,
     };
     let access = access(host.web_token_file.as_deref())?;
-    let outbox = Outbox { mail: host.mail.clone(), password };
     let names = if host.networks.is_empty() { vec![LOCAL.to_owned()] } else { host.networks.clone() };
-    let networks = names.iter().map(|name| network(places, &directory, &host, name, lacks)).collect::<Result<_, _>>()?;
+    let read = |name: &String| network(places, &directory, &host, name, lacks);
+    let mut networks = names.iter().map(read).collect::<Result<Vec<Assembled>, _>>()?;
+    let needs: Vec<String> = networks.iter().flat_map(|network| needs(&network.settings.network)).collect();
+    let outbox = Outbox { mail: host.mail.clone(), password, secrets: secrets(&host, &needs)?, hooks: host.hooks.clone() };
+    for Assembled { settings, .. } in &mut networks {
+        settings.ways = ways(&outbox, &settings.network);
+    }
     Ok(Assembly { host, outbox, access, networks })
+}
+
+/// What channels of a network need of a node, each named once.
+fn needs(network: &settings::Network) -> Vec<String> {
+    let mut needs: Vec<String> = network.channels.iter().flat_map(|channel| channel.way.needs()).collect();
+    needs.sort_unstable();
+    needs.dedup();
+    needs
+}
+
+/// The secrets that channels name, as far as this host has them.
+fn secrets(host: &Host, needs: &[String]) -> Result<BTreeMap<String, String>, String> {
+    let mut secrets = BTreeMap::new();
+    for name in needs.iter().filter_map(|need| need.strip_prefix("secret:")) {
+        let file = host.secrets.get(name).map(PathBuf::as_path);
+        let secret = files::secret(&format!("{SECRET_CREDENTIAL}{name}"), file).map_err(|error| error.to_string())?;
+        secrets.extend(secret.map(|secret| (name.to_owned(), secret)));
+    }
+    Ok(secrets)
+}
+
+/// What this node publishes that it has: a way out for mail, and what channels of the network need besides.
+fn ways(outbox: &Outbox, network: &settings::Network) -> Vec<String> {
+    let wanted = std::iter::once("mail".to_owned()).chain(needs(network).into_iter().filter(|need| need != "mail"));
+    wanted.filter(|need| outbox.has(need)).collect()
 }
 
 /// Who may change things over HTTP.
@@ -85,7 +116,8 @@ fn network(places: &Places, directory: &Path, host: &Host, name: &str, lacks: &[
     let settings = Settings {
         key: loaded.key,
         name: own_name,
-        ways: host.mail.iter().map(|_| "mail".to_owned()).collect(),
+        // They follow from what channels of all networks need.
+        ways: Vec::new(),
         lacks: lacks.to_vec(),
         system: host::system(),
         remarks,

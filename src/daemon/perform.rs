@@ -10,34 +10,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base::command::{CommandId, Reply};
+use crate::base::command::{CommandId, Reply, Tried};
 use crate::base::entry::Stretch;
 use crate::base::id::{LinkId, NodeId};
 use crate::base::kv::Values;
 use crate::base::limits;
-use crate::base::notice::{Delivery, Errand};
-use crate::base::settings::Mail;
+use crate::base::notice::Errand;
 use crate::base::wire::Hello;
 use crate::daemon::turn::Arrival;
 use crate::io::link::{self, Connection, Event, Identity, Outgoing, Timing};
-use crate::io::notify;
+use crate::io::notify::{Carrier, Outbox};
 use crate::io::probe::Prober;
 use crate::io::store::Reader;
 use crate::logic::effect::Effect;
 use crate::logic::input::Input;
 
-/// This host's way out for mail, as it is now.
-#[derive(Clone, Default)]
-pub(super) struct Outbox {
-    pub(super) mail: Option<Mail>,
-    pub(super) password: Option<String>,
+/// How errands leave, as it is now. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Exit {
+    pub(super) carrier: Carrier,
+    pub(super) outbox: watch::Receiver<Outbox>,
 }
 
 /// Everything that one network's effects need.
 pub(super) struct Performer {
     links: Links,
     prober: Prober,
-    outbox: watch::Receiver<Outbox>,
+    exit: Exit,
     values: watch::Sender<Arc<Values>>,
     open: BTreeMap<LinkId, mpsc::Sender<Outgoing>>,
     asked: BTreeMap<CommandId, oneshot::Sender<Reply>>,
@@ -125,13 +124,7 @@ impl Links {
 
 impl Performer {
     /// Needs a reader of its own for what links ask of the store.
-    pub(super) fn new(
-        links: Links,
-        prober: Prober,
-        outbox: watch::Receiver<Outbox>,
-        values: watch::Sender<Arc<Values>>,
-        reader: Reader,
-    ) -> Self {
+    pub(super) fn new(links: Links, prober: Prober, exit: Exit, values: watch::Sender<Arc<Values>>, reader: Reader) -> Self {
         let (reading, wanted) = std::sync::mpsc::channel();
         let name = format!("read-{}", links.identity.network);
         let runtime = links.runtime.clone();
@@ -143,7 +136,7 @@ impl Performer {
                 "a thread for reading the journal cannot be made: {error}; entries cannot be sent until this daemon is restarted"
             );
         }
-        Self { links, prober, outbox, values, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
+        Self { links, prober, exit, values, open: BTreeMap::new(), asked: BTreeMap::new(), reading }
     }
 
     /// A link can be written to.
@@ -193,6 +186,7 @@ impl Performer {
             }
             Effect::Close { link, reason } => self.send(link, Outgoing::Close(reason)),
             Effect::Carry(errand) => self.carry(*errand),
+            Effect::Try(id, errands) => self.attempt(id, errands),
             Effect::Show(values) => drop(self.values.send_replace(Arc::new(values))),
             Effect::Reply(id, reply) => {
                 if let Some(asker) = self.asked.remove(&id) {
@@ -212,14 +206,30 @@ impl Performer {
         }
     }
 
+    /// All at once, since somebody waits.
+    fn attempt(&mut self, id: CommandId, errands: Vec<Errand>) {
+        let Some(asker) = self.asked.remove(&id) else { return };
+        let exit = self.exit.clone();
+        self.links.runtime.spawn(async move {
+            let outbox = exit.outbox.borrow().clone();
+            let carry = |errand: Errand| {
+                let (exit, outbox) = (&exit, &outbox);
+                async move {
+                    let delivery = exit.carrier.carry(outbox, &errand).await;
+                    Tried { channel: errand.channel, way: errand.way.name(), delivery }
+                }
+            };
+            // An asker that has gone away needs no reply.
+            let _ = asker.send(Reply::Tried(futures_util::future::join_all(errands.into_iter().map(carry)).await));
+        });
+    }
+
     fn carry(&self, errand: Errand) {
         let links = self.links.clone();
-        let outbox = self.outbox.borrow().clone();
+        let exit = self.exit.clone();
         self.links.runtime.spawn(async move {
-            let delivery = match &outbox.mail {
-                Some(mail) => notify::carry(mail, outbox.password.as_deref(), &errand).await,
-                None => Delivery { success: false, detail: "this node has no way out for mail any more".into(), refused: vec![] },
-            };
+            let outbox = exit.outbox.borrow().clone();
+            let delivery = exit.carrier.carry(&outbox, &errand).await;
             links.tell(Input::Delivered { ballot: errand.ballot, delivery }).await;
         });
     }

@@ -8,6 +8,7 @@ mod client;
 mod journal;
 mod kv;
 mod node;
+mod notify;
 mod picture;
 mod print;
 mod status;
@@ -91,6 +92,11 @@ enum Verb {
     Kv {
         #[command(subcommand)]
         verb: kv::Verb,
+    },
+    /// How people are told: send an example
+    Notify {
+        #[command(subcommand)]
+        verb: notify::Verb,
     },
     /// End a node's membership, because its key may be in wrong hands (root only, on an admin node)
     Revoke {
@@ -212,6 +218,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         Verb::Journal { work } => return journal::run(flags, work, &terminal).await,
         Verb::Watch => return watch(flags, clock, &terminal).await,
         Verb::Kv { verb } => return kv::run(flags, verb, clock, &terminal).await,
+        Verb::Notify { verb } => return notify::run(flags, verb, &terminal).await,
         _ => {}
     }
     let views = chosen(flags, picture::views(&Client::connect(Span::ZERO).await?.objects().await?))?;
@@ -233,6 +240,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         | Verb::Ping { .. }
         | Verb::Trace { .. }
         | Verb::Kv { .. }
+        | Verb::Notify { .. }
         | Verb::Journal { .. }
         | Verb::Revoke { .. }
         | Verb::Network { .. } => String::new(),

@@ -23,7 +23,7 @@ mod value;
 use crate::base::id::{Incarnation, hex};
 use crate::base::time::{Micros, Span, Wall};
 
-pub use answer::{Hop, Trace, Vantage, trace, vantages};
+pub use answer::{Hop, Trace, Tried, Vantage, trace, vantages};
 pub use incident::{Incident, Notice, Vote, incident, incidents};
 pub use journal::{Behind, Chain, Fork, Head, Journal, Stats, Verified, chain, journal, stats};
 pub use node::{Link, Node, node, nodes};

@@ -21,6 +21,7 @@ use crate::base::limits;
 use crate::base::outcome::{Order, Outcome};
 use crate::base::target::Probe;
 use crate::base::time::{Micros, Span};
+use crate::io::trust;
 
 /// Looks at targets. Clones share everything, so one per process is enough.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ impl Prober {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn new() -> Self {
-        Self::trusting(http::native_roots())
+        Self::trusting(trust::native_roots())
     }
 
     /// The same with other root certificates, for a private authority.

@@ -73,6 +73,8 @@ pub enum Effect {
     },
     /// Tell people; answer with `Delivered`.
     Carry(Box<Errand>),
+    /// Carry these examples, which are in no journal, and answer a face with what becomes of them.
+    Try(CommandId, Vec<Errand>),
     /// Show faces the key/value store as it is now, with what has changed.
     Show(Values),
     /// Answer a face.

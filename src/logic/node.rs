@@ -6,6 +6,7 @@
 //! anew from the store at any time: after a failed commit nothing of that turn has happened.
 
 mod decide;
+mod example;
 mod life;
 mod picture;
 mod prove;

@@ -37,6 +37,9 @@ pub struct Case {
     pub standing: Standing,
     /// Whether the channel was to be told when it opened.
     pub concerns: bool,
+    /// Whether the channel wants to hear of such a target at such an hour. Who was told that it is bad is told its end
+    /// all the same.
+    pub wants: bool,
 }
 
 impl Notices {
@@ -57,7 +60,7 @@ impl Notices {
             let key = |phase| key_of(network, &channel.name, &incident, phase);
             let bad = Phase::of(case.standing);
             let (bad_key, up_key) = (key(bad), key(Phase::Up));
-            let phase = if channel.on.contains(&bad) && !told(&bad_key) && (case.open || case.concerns) {
+            let phase = if case.wants && channel.on.contains(&bad) && !told(&bad_key) && (case.open || case.concerns) {
                 Some((bad_key, bad))
             } else {
                 let bad_told = || [Phase::Degraded, Phase::Down].into_iter().any(|phase| told(&key(phase)));
@@ -113,6 +116,7 @@ pub fn message_of(network: NetworkId, keys: &[IntentKey]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::channel::Only;
     use crate::base::id::TargetId;
     use crate::base::settings::Way;
     use crate::base::time::Span;
@@ -122,6 +126,7 @@ mod tests {
             name: "ops".into(),
             way: Way::Mail { to: vec!["a@example.org".into()], from: "b@example.org".into() },
             on: vec![Phase::Down, Phase::Up],
+            only: Only::default(),
             group: Span::secs(10),
         }
     }
@@ -143,7 +148,7 @@ mod tests {
         wanted.into_iter().map(|(_, _, notice)| notice.phase).collect()
     }
 
-    const OPEN: Case = Case { open: true, standing: Standing::Down, concerns: true };
+    const OPEN: Case = Case { open: true, standing: Standing::Down, concerns: true, wants: true };
     const OVER: Case = Case { open: false, ..OPEN };
 
     #[test]
@@ -168,6 +173,13 @@ mod tests {
     #[test]
     fn phases_that_a_channel_does_not_want_are_not_told() {
         assert_eq!(wanted(Case { standing: Standing::Degraded, ..OPEN }, &[]), []);
+    }
+
+    #[test]
+    fn what_a_channel_does_not_want_is_not_told_and_neither_is_its_end() {
+        assert_eq!(wanted(Case { wants: false, ..OPEN }, &[]), []);
+        assert_eq!(wanted(Case { wants: false, ..OVER }, &[]), []);
+        assert_eq!(wanted(Case { wants: false, ..OVER }, &[Phase::Down]), [Phase::Up], "what was told is told to be over");
     }
 
     #[test]

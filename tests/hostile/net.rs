@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use peerwatch::base::channel::Only;
 use peerwatch::base::command::{Command, CommandId, Reply};
 use peerwatch::base::entry::{Entry, Stretch};
 use peerwatch::base::id::{ChainId, LinkId, NetworkId, NodeId, TargetId};
@@ -127,7 +128,7 @@ impl Net {
             roster: self.roster.clone(),
             former: vec![],
             targets: vec![target("shop")],
-            channels: vec![Channel { name: "ops".into(), way, on, group: Span::secs(1) }],
+            channels: vec![Channel { name: "ops".into(), way, on, only: Only::default(), group: Span::secs(1) }],
             lease: LEASE,
             journal_size: 1 << 30,
             node_target: Target { expected: Expected::Sometimes, ..target("node") },
@@ -337,7 +338,7 @@ impl Net {
             Effect::Note(note) => self.hosts[n].notes.push(note),
             Effect::Stop(reason) => self.hosts[n].stopped = Some(reason),
             // Nothing here is old enough to be let go of, and nobody looks at values.
-            Effect::Dial { .. } | Effect::Find { .. } | Effect::Show(_) => {}
+            Effect::Dial { .. } | Effect::Find { .. } | Effect::Show(_) | Effect::Try(..) => {}
         }
     }
 

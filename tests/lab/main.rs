@@ -24,6 +24,7 @@ mod trio;
 mod wait;
 
 mod alone;
+mod channels;
 mod faces;
 mod figures;
 mod ground;

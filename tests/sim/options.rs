@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use peerwatch::base::channel::Only;
 use peerwatch::base::id::{NetworkId, NodeId, TargetId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::rng::Rng;
@@ -326,7 +327,13 @@ impl Options {
     /// Channels: people are told of everything, or of what is down only.
     pub fn channels(&self) -> Vec<Channel> {
         let on = if self.degraded { vec![Phase::Down, Phase::Degraded, Phase::Up] } else { vec![Phase::Down, Phase::Up] };
-        vec![Channel { name: "ops".into(), way: Way::Mail { to: vec!["ops@x".into()], from: "sim@x".into() }, on, group: self.window }]
+        vec![Channel {
+            name: "ops".into(),
+            way: Way::Mail { to: vec!["ops@x".into()], from: "sim@x".into() },
+            on,
+            only: Only::default(),
+            group: self.window,
+        }]
     }
 
     /// The settings of one host.

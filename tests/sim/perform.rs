@@ -52,6 +52,7 @@ impl Cluster {
                 }
             }
             Effect::Carry(errand) => self.carry(host, at, errand),
+            Effect::Try(..) => panic!("nobody asks for examples here"),
             Effect::Show(values) => self.show_values(host, &values),
             Effect::Reply(id, reply) => {
                 self.written(host, id, &reply);
@@ -528,6 +529,7 @@ fn delivery(success: bool, detail: &str) -> Delivery {
 
 fn told(reply: &Reply) -> String {
     match reply {
+        Reply::Tried(tried) => format!("{} channels tried", tried.len()),
         Reply::Pinged(rows) => {
             let answers = rows.iter().filter(|row| row.answer.is_some()).count();
             format!("{answers} of {} nodes pinged", rows.len())

@@ -235,7 +235,7 @@ impl Year {
                     self.hosts[host].inbox.push_back(Input::Found { chain, sequence, hash });
                 }
             }
-            Effect::Reply(..) | Effect::Compare(_) | Effect::Show(_) | Effect::Note(_) => {}
+            Effect::Reply(..) | Effect::Try(..) | Effect::Compare(_) | Effect::Show(_) | Effect::Note(_) => {}
             Effect::Stop(reason) => panic!("{} stops: {reason}", name(host)),
         }
     }

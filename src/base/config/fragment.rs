@@ -70,6 +70,18 @@ tables! {
         web: Table<Web>,
         network: Entries<HostNetwork>,
         mail: Option<Spanned<Table<Mail>>>,
+        secret: Entries<HostSecret>,
+        hook: Entries<HostHook>,
+    }
+    /// `[[secret]]` of a host.
+    HostSecret {
+        name: Option<Text>,
+        file: Option<Text>,
+    }
+    /// `[[hook]]` of a host.
+    HostHook {
+        name: Option<Text>,
+        command: Option<Texts>,
     }
     /// `[node]` of a host.
     HostNode {
@@ -95,6 +107,7 @@ tables! {
         user: Option<Text>,
         password_file: Option<Text>,
         dry_run: Option<Spanned<bool>>,
+        sendmail: Option<Text>,
     }
 }
 
@@ -184,8 +197,25 @@ tables! {
     Notify {
         name: Option<Text>,
         mail: Option<Spanned<Table<NotifyMail>>>,
+        webhook: Option<Spanned<Table<NotifyWebhook>>>,
+        hook: Option<Text>,
         on: Option<Texts>,
         group: Option<Any>,
+        targets: Option<Texts>,
+        groups: Option<Texts>,
+        hours: Option<Any>,
+        zone: Option<Text>,
+    }
+    /// `webhook = { … }` of a channel.
+    NotifyWebhook {
+        url: Option<Text>,
+        preset: Option<Text>,
+        to: Option<Text>,
+        secret: Option<Text>,
+        sign: Option<Text>,
+        method: Option<Text>,
+        headers: BTreeMap<String, Text>,
+        body: Option<Any>,
     }
     /// `mail = { … }` of a channel.
     NotifyMail {

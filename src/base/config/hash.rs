@@ -5,9 +5,11 @@
 //! Every value is preceded by its length, so that no two definitions look alike; every type is taken
 //! apart completely, so that a new field cannot be forgotten.
 
+use crate::base::channel::{Body, Only, Webhook};
 use crate::base::id::{NodeId, TargetId};
 use crate::base::settings::{Channel, Member, Network, Split, Way};
 use crate::base::target::{Confirm, Expected, Http, Icmp, Probe, Quorum, Target, Tcp, Thresholds, Watchers};
+use crate::base::template::Shape;
 
 /// The hash of all of `network` but its name and its hash.
 pub(super) fn definition(network: &Network) -> [u8; 32] {
@@ -83,7 +85,7 @@ impl Hash {
     }
 
     fn channel(&mut self, channel: &Channel) {
-        let Channel { name, way, on, group } = channel;
+        let Channel { name, way, on, only: Only { targets, groups, hours }, group } = channel;
         self.text(name);
         self.text(way.name());
         match way {
@@ -91,9 +93,71 @@ impl Hash {
                 self.texts(to);
                 self.text(from);
             }
+            Way::Webhook(webhook) => self.webhook(webhook),
+            Way::Hook(name) => self.text(name),
         }
+        self.texts(targets);
+        self.texts(groups);
+        self.optional(hours.as_ref(), |hash, hours| {
+            let (stretches, zone) = hours.written();
+            hash.texts(stretches);
+            hash.text(zone);
+        });
         self.list(on, |hash, phase| hash.text(phase.word()));
         self.number(group.0);
+    }
+
+    fn webhook(&mut self, webhook: &Webhook) {
+        let Webhook { url, method, body, headers, to, secret, sign } = webhook;
+        self.text(url.written());
+        self.text(method.word());
+        match body {
+            Body::Own => self.text("own"),
+            Body::Preset(preset) => self.text(preset.word()),
+            Body::Template(shape) => {
+                self.text("template");
+                self.shape(shape);
+            }
+        }
+        self.list(headers, |hash, (name, value)| {
+            hash.text(name);
+            hash.text(value.written());
+        });
+        self.optional_text(to.as_ref());
+        self.optional_text(secret.as_ref());
+        self.optional_text(sign.as_ref());
+    }
+
+    fn shape(&mut self, shape: &Shape) {
+        match shape {
+            Shape::Text(template) => {
+                self.text("text");
+                self.text(template.written());
+            }
+            Shape::Whole(number) => {
+                self.text("whole");
+                self.number(number.cast_unsigned());
+            }
+            Shape::Number(number) => {
+                self.text("number");
+                self.number(number.to_bits());
+            }
+            Shape::Truth(truth) => {
+                self.text("truth");
+                self.number(u64::from(*truth));
+            }
+            Shape::List(list) => {
+                self.text("list");
+                self.list(list, Self::shape);
+            }
+            Shape::Table(table) => {
+                self.text("table");
+                self.list(table, |hash, (key, inner)| {
+                    hash.text(key);
+                    hash.shape(inner);
+                });
+            }
+        }
     }
 
     fn target(&mut self, target: &Target) {

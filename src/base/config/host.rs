@@ -1,14 +1,16 @@
 //! `peerwatch.toml` and its drop-ins to this host's settings.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use crate::base::config::fragment::{HostFile, HostNode, Listen, Mail, Table, Web};
+use crate::base::config::fragment::{Entries, HostFile, HostHook, HostNode, HostSecret, Listen, Mail, Table, Text, Web};
 use crate::base::config::source::{Placed, Source};
-use crate::base::config::value::check_name;
+use crate::base::config::value::{check_name, short};
 use crate::base::config::{ConfigError, LOCAL, Layer, MESH_PORT, WEB_PORT};
+use crate::base::limits;
 use crate::base::settings::{self, Host, MailTls};
 
 /// Reads, merges and completes.
@@ -25,6 +27,8 @@ pub(super) fn settings(layers: &[Layer], hostname: &str) -> Result<Host, ConfigE
         web: merged.web.as_ref().map(Placed::socket).transpose()?.unwrap_or(SocketAddr::from(([127, 0, 0, 1], WEB_PORT))),
         web_token_file: merged.token_file.as_ref().map(whole_path).transpose()?,
         mail: mail(&merged)?,
+        secrets: merged.secrets,
+        hooks: merged.hooks,
         networks: merged.networks,
     })
 }
@@ -44,6 +48,9 @@ struct Merged<'a> {
     user: Option<Placed<'a, String>>,
     password_file: Option<Placed<'a, String>>,
     dry_run: Option<Placed<'a, bool>>,
+    sendmail: Option<Placed<'a, String>>,
+    secrets: BTreeMap<String, PathBuf>,
+    hooks: BTreeMap<String, Vec<String>>,
 }
 
 impl<'a> Merged<'a> {
@@ -54,6 +61,8 @@ impl<'a> Merged<'a> {
             web: Table(Web { token_file }),
             network: _,
             mail,
+            secret,
+            hook,
         } = file;
         cover(&mut self.name, source, name.as_ref());
         cover(&mut self.mesh, source, mesh.as_ref());
@@ -61,13 +70,16 @@ impl<'a> Merged<'a> {
         cover(&mut self.token_file, source, token_file.as_ref());
         cover(&mut self.mail, source, mail.as_ref());
         if let Some(mail) = mail {
-            let Mail { server, tls, user, password_file, dry_run } = &mail.get_ref().0;
+            let Mail { server, tls, user, password_file, dry_run, sendmail } = &mail.get_ref().0;
+            cover(&mut self.sendmail, source, sendmail.as_ref());
             cover(&mut self.server, source, server.as_ref());
             cover(&mut self.tls, source, tls.as_ref());
             cover(&mut self.user, source, user.as_ref());
             cover(&mut self.password_file, source, password_file.as_ref());
             cover(&mut self.dry_run, source, dry_run.as_ref());
         }
+        add(&mut self.secrets, source, "[[secret]]", secret, |HostSecret { name, .. }| name.as_ref(), secret_file)?;
+        add(&mut self.hooks, source, "[[hook]]", hook, |HostHook { name, .. }| name.as_ref(), command)?;
         self.add_networks(source, file)
     }
 
@@ -98,6 +110,59 @@ impl<'a> Merged<'a> {
     }
 }
 
+/// Named entries of several layers: a later one replaces an earlier one; within one file each stands once.
+fn add<'a, T, V>(
+    known: &mut BTreeMap<String, V>,
+    source: Source<'a>,
+    kind: &str,
+    entries: &'a Entries<T>,
+    name_of: impl Fn(&'a T) -> Option<&'a Text>,
+    read: impl Fn(Source<'a>, &'a Spanned<Table<T>>) -> Result<V, ConfigError>,
+) -> Result<(), ConfigError> {
+    let mut here = Vec::new();
+    for entry in entries {
+        let Some(name) = name_of(&entry.get_ref().0) else {
+            return Err(source.at(entry).fault(format!("this {kind} has no name"), "add name = \"…\", by which channels name it"));
+        };
+        let place = source.at(name);
+        let name = place.name()?;
+        if here.contains(&name) {
+            return Err(place.fault(format!("\"{name}\" stands here twice"), "keep one of the two"));
+        }
+        known.insert(name.clone(), read(source, entry)?);
+        here.push(name);
+        if limits::HOST_WAYS < known.len() {
+            return Err(place.fault(format!("there are too many {kind}"), format!("keep at most {}", limits::HOST_WAYS)));
+        }
+    }
+    Ok(())
+}
+
+fn secret_file<'a>(source: Source<'a>, entry: &'a Spanned<Table<HostSecret>>) -> Result<PathBuf, ConfigError> {
+    let Table(HostSecret { name: _, file }) = entry.get_ref();
+    let missing = || source.at(entry).fault("file is missing", "add file = \"/etc/peerwatch/…\", with the secret alone in it");
+    whole_path(&source.at(file.as_ref().ok_or_else(missing)?))
+}
+
+/// A program and its arguments.
+fn command<'a>(source: Source<'a>, entry: &'a Spanned<Table<HostHook>>) -> Result<Vec<String>, ConfigError> {
+    let Table(HostHook { name: _, command }) = entry.get_ref();
+    let example = "command = [\"/usr/local/bin/pager\", \"--urgent\"]";
+    let whole = command.as_ref().ok_or_else(|| source.at(entry).fault("command is missing", format!("add {example}")))?;
+    let place = source.at(whole);
+    match place.value.as_slice() {
+        [] => Err(place.fault("this list is empty", format!("write it as in {example}"))),
+        words if limits::ARGUMENTS < words.len() => {
+            Err(place.fault(format!("this list has {} entries", words.len()), format!("shorten it to {}", limits::ARGUMENTS)))
+        }
+        [program, ..] if !Path::new(program.get_ref()).is_absolute() => {
+            let what = format!("\"{}\" does not begin at /", short(program.get_ref()));
+            Err(source.at(program).fault(what, "write the whole path of the program; no shell is asked for it"))
+        }
+        words => words.iter().map(|word| source.at(word).text()).collect(),
+    }
+}
+
 fn cover<'a, T>(slot: &mut Option<Placed<'a, T>>, source: Source<'a>, value: Option<&'a Spanned<T>>) {
     if let Some(value) = value {
         *slot = Some(source.at(value));
@@ -110,11 +175,21 @@ fn mail(merged: &Merged<'_>) -> Result<Option<settings::Mail>, ConfigError> {
     let words = [("starttls", MailTls::StartTls), ("tls", MailTls::Tls), ("none", MailTls::None)];
     let tls = merged.tls.as_ref().map(|tls| tls.word(&words)).transpose()?.unwrap_or_default();
     let port = if tls == MailTls::Tls { 465 } else { 587 };
+    let sendmail = merged.sendmail.as_ref().map(whole_path).transpose()?;
+    let only_server = [&merged.server, &merged.tls, &merged.user, &merged.password_file].into_iter().flatten().next();
+    if let (Some(_), Some(place)) = (&sendmail, only_server) {
+        return Err(place.fault("mail leaves by a program or by a server, not by both", "remove this line, or remove sendmail"));
+    }
     let (host, port) = match &merged.server {
         Some(server) => server.endpoint(Some(port))?,
-        // Nothing is sent, so there is nobody to name.
-        None if dry_run => ("localhost".to_owned(), port),
-        None => return Err(section.fault("no mail server is named", "add server = \"smtp.example.org:587\", or remove this section")),
+        // Nothing is sent by this daemon, so there is nobody to name.
+        None if dry_run || sendmail.is_some() => ("localhost".to_owned(), port),
+        None => {
+            return Err(section.fault(
+                "no mail server is named",
+                "add server = \"smtp.example.org:587\", or sendmail = \"/usr/sbin/sendmail\", or remove this section",
+            ));
+        }
     };
     let user = merged.user.as_ref().map(Placed::text).transpose()?;
     if let (Some(place), MailTls::None, false) = (&merged.user, tls, is_this_host(&host)) {
@@ -124,7 +199,7 @@ fn mail(merged: &Merged<'_>) -> Result<Option<settings::Mail>, ConfigError> {
         ));
     }
     let password_file = merged.password_file.as_ref().map(|place| password_file(place, user.is_some())).transpose()?;
-    Ok(Some(settings::Mail { host, port, tls, user, password_file, dry_run }))
+    Ok(Some(settings::Mail { host, port, tls, user, password_file, dry_run, sendmail }))
 }
 
 fn whole_path(place: &Placed<'_, String>) -> Result<PathBuf, ConfigError> {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use crate::base::config::fragment::{Entries, Journal, NetworkFile, Notify, NotifyMail, Table};
+use crate::base::config::fragment::{Entries, Journal, NetworkFile, Table};
 use crate::base::config::roster::Roster;
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::target::{self, Habits};
 use crate::base::config::value::list;
-use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash};
+use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash, notify};
 use crate::base::id::NetworkId;
 use crate::base::limits;
-use crate::base::settings::{Channel, Network, Phase, Split, Way};
+use crate::base::settings::{Network, Split};
 use crate::base::target::Target;
 use crate::base::time::Span;
 
@@ -20,8 +20,6 @@ use crate::base::time::Span;
 pub(super) const LEASE: Span = Span::secs(60);
 /// Size of the journal when nothing is said.
 pub(super) const JOURNAL_SIZE: u64 = 2 << 30;
-/// What falls within this time leaves together when nothing is said.
-const GROUP: Span = Span::secs(10);
 
 /// Reads, checks and completes.
 pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(Network, Vec<String>), ConfigError> {
@@ -39,8 +37,8 @@ pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(
         id,
         definition: [0; 32],
         split,
+        channels: notify::channels(source, &file, &targets, &roster)?,
         targets,
-        channels: channels(source, &file)?,
         lease: source.read_if(file.lease.as_ref(), |value| value.span(limits::LEASE_LEAST..=limits::LEASE_MOST))?.unwrap_or(LEASE),
         journal_size: source
             .read_if(size.as_ref(), |value| value.size(limits::JOURNAL_LEAST..=limits::JOURNAL_MOST))?
@@ -94,54 +92,6 @@ fn targets<'a>(source: Source<'a>, file: &'a NetworkFile, habits: &Habits, roste
         .read_if(file.reference.as_ref(), |whole| list(&whole, |text| source.at(text), 0..=limits::REFERENCES, |text| text.host()))?;
     targets.extend(references.unwrap_or_default().iter().map(|host| target::reference(host, habits)));
     Ok(targets)
-}
-
-fn channels<'a>(source: Source<'a>, file: &'a NetworkFile) -> Result<Vec<Channel>, ConfigError> {
-    let mut channels: Vec<Channel> = Vec::new();
-    for entry in &file.notify {
-        if channels.len() == limits::CHANNELS {
-            return Err(source.at(entry).fault("there are too many [[notify]]", format!("keep at most {}", limits::CHANNELS)));
-        }
-        let channel = channel(source, entry)?;
-        if channels.iter().any(|known| known.name == channel.name) {
-            return Err(twins(source, "[[notify]]", &file.notify, |notify| notify.name.as_ref(), &channel.name));
-        }
-        channels.push(channel);
-    }
-    Ok(channels)
-}
-
-fn channel<'a>(source: Source<'a>, entry: &'a Spanned<Table<Notify>>) -> Result<Channel, ConfigError> {
-    let Table(Notify { name, mail, on, group }) = entry.get_ref();
-    let Some(name) = name else {
-        return Err(source.at(entry).fault("this [[notify]] has no name", "add name = \"ops\""));
-    };
-    let name = source.at(name).name()?;
-    let Some(mail) = mail else {
-        let remedy = "add mail = { to = [\"ops@example.org\"], from = \"peerwatch@example.org\" }";
-        return Err(source.at(entry).fault("it is not said how to tell", remedy));
-    };
-    let phases = [Phase::Down, Phase::Up, Phase::Degraded];
-    let on = source.read_if(on.as_ref(), |whole| {
-        list(&whole, |text| source.at(text), 1..=phases.len(), |text| text.word(&phases.map(|phase| (phase.word(), phase))))
-    })?;
-    Ok(Channel {
-        name,
-        way: way(source, mail)?,
-        on: on.unwrap_or_else(|| phases.to_vec()),
-        group: source.read_if(group.as_ref(), |value| value.span(Span::ZERO..=limits::GROUP_TIME_MOST))?.unwrap_or(GROUP),
-    })
-}
-
-fn way<'a>(source: Source<'a>, mail: &'a Spanned<Table<NotifyMail>>) -> Result<Way, ConfigError> {
-    let Table(NotifyMail { to, from }) = mail.get_ref();
-    let missing = |what: &str, remedy: &str| source.at(mail).fault(what, remedy);
-    let to = to.as_ref().ok_or_else(|| missing("to is missing", "add to = [\"ops@example.org\"]"))?;
-    let from = from.as_ref().ok_or_else(|| missing("from is missing", "add from = \"peerwatch@example.org\""))?;
-    Ok(Way::Mail {
-        to: list(&source.at(to), |text| source.at(text), 1..=limits::RECIPIENTS, |text| text.mail_address())?,
-        from: source.at(from).mail_address()?,
-    })
 }
 
 /// The fault of the first two entries that are called `name`.

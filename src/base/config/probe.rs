@@ -1,5 +1,7 @@
 //! `icmp`, `tcp` and `http` tables to probes.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 
 use crate::base::config::ConfigError;
@@ -78,7 +80,7 @@ fn read_http<'a>(source: Source<'a>, table: &'a Spanned<Table<HttpTable>>) -> Re
     let usual = get(url);
     Ok(Probe::Http(Box::new(Http {
         method: source.read_if(http.method.as_ref(), |text| method(&text))?.unwrap_or(usual.method),
-        headers: headers(source, http)?,
+        headers: headers(source, &http.headers, |_, place| place.text())?,
         status: source.read_if(http.status.as_ref(), |value| value.status())?.unwrap_or(usual.status),
         body: source.read_if(http.body.as_ref(), |text| text.bytes())?,
         certificate_days,
@@ -107,10 +109,14 @@ fn method(text: &Placed<'_, String>) -> Result<String, ConfigError> {
 
 /// Header fields in the order of the file; the same name twice is already refused by TOML, unless it
 /// differs in case.
-fn headers<'a>(source: Source<'a>, http: &'a HttpTable) -> Result<Vec<(String, String)>, ConfigError> {
-    let mut fields: Vec<(&String, &Text)> = http.headers.iter().collect();
+pub(super) fn headers<'a, T>(
+    source: Source<'a>,
+    fields: &'a BTreeMap<String, Text>,
+    read: impl Fn(&str, &Placed<'a, String>) -> Result<T, ConfigError>,
+) -> Result<Vec<(String, T)>, ConfigError> {
+    let mut fields: Vec<(&String, &Text)> = fields.iter().collect();
     fields.sort_by_key(|(_, value)| value.span().start);
-    let mut headers: Vec<(String, String)> = Vec::new();
+    let mut headers: Vec<(String, T)> = Vec::new();
     for (name, value) in fields {
         let place = source.at(value);
         let sound = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
@@ -124,7 +130,7 @@ fn headers<'a>(source: Source<'a>, http: &'a HttpTable) -> Result<Vec<(String, S
         if headers.len() == limits::HEADERS {
             return Err(place.fault("there are too many header fields", format!("keep at most {}", limits::HEADERS)));
         }
-        headers.push((name.clone(), place.text()?));
+        headers.push((name.clone(), read(name, &place)?));
     }
     Ok(headers)
 }

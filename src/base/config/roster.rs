@@ -101,6 +101,11 @@ impl Roster {
         self.listed.contains_key(name)
     }
 
+    /// The names of all nodes that are listed, with or without key.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.listed.keys().map(String::as_str)
+    }
+
     /// How many nodes are listed that may vote.
     pub(super) fn voters(&self) -> usize {
         self.listed.values().filter(|node| node.role.votes()).count()

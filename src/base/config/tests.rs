@@ -1,12 +1,15 @@
 //! What the configuration accepts, what it makes of it, and how it says no.
 
+mod channels;
 mod errors;
 mod files;
 
+use crate::base::channel::{Body, Method, Only, Preset};
 use crate::base::config::{ConfigError, FoundKey, Layer, host, local, network};
 use crate::base::id::NodeId;
 use crate::base::settings::{Host, MailTls, Network, Phase, Role, Split, Way};
 use crate::base::target::{Confirm, Expected, Probe, Quorum, StatusSet, Target, Watchers};
+use crate::base::template::Shape;
 use crate::base::time::{Micros, Span};
 
 pub(super) fn layer(path: &str, text: &str) -> Layer {
@@ -88,6 +91,39 @@ fn mail_ports_follow_the_encryption() {
         let mail = read_host(&[&format!("[mail]\n{text}")]).unwrap().mail.unwrap();
         assert_eq!((mail.host.as_str(), mail.port), (host, port), "{text}");
     }
+}
+
+#[test]
+fn channels_are_read_in_every_detail() {
+    let network = home(
+        "[[target]]\nname = \"shop\"\ngroup = \"web\"\nicmp = { host = \"h\" }
+         [[notify]]\nname = \"x\"\nhook = \"pager\"\ntargets = [\"shop\", \"node:*\"]\ngroups = [\"web\"]
+         hours = [\"Mon-Fri 08:00-18:00\", \"Sat\"]\nzone = \"Europe/Berlin\"
+         [[notify]]\nname = \"y\"\nwebhook = { preset = \"telegram\", secret = \"bot\", sign = \"key\", to = \"-1\" }
+         [[notify]]\nname = \"z\"\nwebhook = { url = \"https://x/{secret}\", secret = \"bot\", headers = { X-A = \"{state}\" }, body = { a = [1, \"b\"] } }",
+    );
+    let [x, y, z] = &network.channels[..] else { panic!() };
+    assert_eq!((&x.way, x.way.needs()), (&Way::Hook("pager".into()), vec!["hook:pager".to_owned()]));
+    assert_eq!((&x.only.targets[..], &x.only.groups[..]), (&["shop".to_owned(), "node:*".into()][..], &["web".to_owned()][..]));
+    assert_eq!(x.only.hours.as_ref().unwrap().written().1, "Europe/Berlin");
+    assert_eq!(y.way.needs(), ["webhook", "secret:bot", "secret:key"]);
+    assert_eq!(y.only, Only::default());
+    let (Way::Webhook(y), Way::Webhook(z)) = (&y.way, &z.way) else { panic!() };
+    assert_eq!((y.url.written(), &y.body), ("https://api.telegram.org/bot{secret}/sendMessage", &Body::Preset(Preset::Telegram)));
+    assert_eq!((z.method, z.headers[0].0.as_str()), (Method::Post, "X-A"));
+    let Body::Template(Shape::Table(table)) = &z.body else { panic!("{:?}", z.body) };
+    assert_eq!((table[0].0.as_str(), matches!(&table[0].1, Shape::List(list) if list.len() == 2)), ("a", true));
+}
+
+#[test]
+fn secrets_and_hooks_of_later_layers_replace_those_of_earlier_ones() {
+    let one = "[[secret]]\nname = \"a\"\nfile = \"/one\"\n[[hook]]\nname = \"p\"\ncommand = [\"/one\", \"-x\"]";
+    let two =
+        "[[secret]]\nname = \"a\"\nfile = \"/two\"\n[[secret]]\nname = \"b\"\nfile = \"/b\"\n[mail]\nsendmail = \"/usr/sbin/sendmail\"";
+    let host = read_host(&[one, two]).unwrap();
+    assert_eq!(host.secrets, [("a", "/two"), ("b", "/b")].map(|(name, file)| (name.to_owned(), file.into())).into());
+    assert_eq!(host.hooks, [("p".to_owned(), vec!["/one".to_owned(), "-x".into()])].into());
+    assert_eq!(host.mail.unwrap().sendmail.unwrap().to_str(), Some("/usr/sbin/sendmail"));
 }
 
 #[test]

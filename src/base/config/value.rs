@@ -141,7 +141,11 @@ impl Placed<'_, String> {
 
     /// `http://` or `https://` and a host, without a login in it.
     pub(super) fn url(&self) -> Result<String, ConfigError> {
-        let url = self.text()?;
+        self.sound_url(self.text()?)
+    }
+
+    /// The same of text that was made of this one.
+    pub(super) fn sound_url(&self, url: String) -> Result<String, ConfigError> {
         let example = "write it as in \"https://shop.example.org/\"";
         let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
         let Some(rest) = rest else {

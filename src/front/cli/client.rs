@@ -41,6 +41,7 @@ pub(super) type Rows = Vec<(String, BTreeMap<String, OwnedVariant>)>;
 #[zbus::proxy(interface = "org.peerwatch.Peerwatch1.Manager", assume_defaults = false)]
 trait Manager {
     fn ping(&self, network: &str, host: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
+    fn test_notice(&self, network: &str, channel: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
     fn revoke(&self, network: &str, node: &str, reason: &str, retire: bool) -> zbus::Result<String>;
     fn journal_stats(&self, network: &str) -> zbus::Result<(BTreeMap<String, OwnedVariant>, Rows)>;
     fn verify_journal(&self, network: &str) -> zbus::Result<BTreeMap<String, OwnedVariant>>;
@@ -90,6 +91,12 @@ impl Client {
     pub(super) async fn trace(&self, network: &str, node: &str, within: Span) -> Result<(bool, u64, Rows), Trouble> {
         let options = [("WithinUSec", Variant::from(within.0 * 1000))];
         self.manager().await?.trace(network, node, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// Has this node send an example by one channel, or by each.
+    pub(super) async fn test_notice(&self, network: &str, channel: &str, state: &str) -> Result<Rows, Trouble> {
+        let options = [("State", Variant::from(state.to_owned()))];
+        self.manager().await?.test_notice(network, channel, options.into()).await.map_err(Trouble::from)
     }
 
     /// Ends a node's membership; returns its name.

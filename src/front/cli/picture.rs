@@ -18,7 +18,7 @@ use crate::base::view::{
     ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
     WatcherView,
 };
-use crate::front::json::{self, Fork, Stats, Vantage, Verified};
+use crate::front::json::{self, Fork, Stats, Tried, Vantage, Verified};
 
 /// All networks, by name.
 pub(super) fn views(objects: &Objects) -> Vec<View> {
@@ -137,6 +137,18 @@ pub(super) fn vantages(rows: Rows) -> Vec<Vantage> {
             max_seconds: seconds("MostUSec"),
             detail: if answered { traits.text("Detail") } else { "no answer in time".into() },
         }
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// What became of an example.
+pub(super) fn tried(rows: Rows) -> Vec<Tried> {
+    let row = |(channel, traits): (String, BTreeMap<String, OwnedVariant>)| Tried {
+        channel,
+        way: traits.text("Way"),
+        outcome: traits.text("Outcome"),
+        detail: traits.text("Detail"),
+        refused: traits.texts("Refused"),
     };
     rows.into_iter().map(row).collect()
 }

@@ -12,6 +12,7 @@ use super::value::{Rows, Traits, length, text};
 use super::{archive, path, question};
 use crate::base::command::{Command, Reply};
 use crate::base::id::NodeId;
+use crate::base::limits;
 use crate::base::time::Span;
 use crate::base::view::{Archive, Progress};
 use crate::front::desk::{Desk, Desks};
@@ -104,6 +105,18 @@ impl Manager {
         let node = NodeId::from_hex(node).map_or_else(|| self::node(desk, node).map_err(boxed), Ok)?;
         match ask(desk, Command::Revoke { node, reason: reason.into(), retire }, Span::ZERO).await? {
             Reply::Revoked(name) => Ok(text(&name)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// This node sends an example of a notice by one channel, or by each; one row for each channel.
+    #[zbus(out_args("results"))]
+    async fn test_notice(&self, network: &str, channel: &str, options: BTreeMap<String, OwnedVariant>) -> Result<Rows, BoxDBusError> {
+        let desk = self.desk(network).map_err(boxed)?;
+        let phase = question::state(options)?;
+        let channel = (!channel.is_empty()).then(|| channel.to_owned());
+        match ask(desk, Command::TestNotice { channel, phase }, limits::EXAMPLE_TIME).await? {
+            Reply::Tried(tried) => Ok(tried.iter().map(question::tried).collect()),
             other => Err(unexpected(&other)),
         }
     }

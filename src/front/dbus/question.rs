@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use zbus::{OwnedVariant, fdo};
 
-use super::value::{Known, Traits, text};
-use crate::base::command::{Step, Vantage};
+use super::value::{Known, Traits, text, texts};
+use crate::base::command::{Step, Tried, Vantage};
 use crate::base::limits;
+use crate::base::settings::Phase;
 use crate::base::time::{Micros, Span};
 
 /// How many echo requests, and when to stop waiting.
@@ -38,6 +39,29 @@ pub(super) fn trace(options: BTreeMap<String, OwnedVariant>) -> Result<Span, fdo
         }
     }
     Ok(within)
+}
+
+/// What an example tells.
+pub(super) fn state(options: BTreeMap<String, OwnedVariant>) -> Result<Phase, fdo::Error> {
+    let mut phase = Phase::Down;
+    for (name, value) in options {
+        let known = [Phase::Down, Phase::Degraded, Phase::Up].into_iter();
+        match (name.as_str(), String::try_from(value)) {
+            ("State", Ok(word)) if known.clone().any(|phase| phase.word() == word) => {
+                phase = known.clone().find(|phase| phase.word() == word).unwrap_or(phase);
+            }
+            ("State", _) => return refuse("State is down, degraded or up, of type s".into()),
+            _ => return refuse(format!("there is no option \"{name}\"; there is State")),
+        }
+    }
+    Ok(phase)
+}
+
+/// What became of an example on one channel.
+pub(super) fn tried(tried: &Tried) -> (String, Traits) {
+    let Tried { channel, way, delivery } = tried;
+    let known = Known::default().text("Way", way).text("Outcome", delivery.fate().word()).text("Detail", &delivery.detail);
+    (text(channel), known.with("Refused", texts(&delivery.refused)).traits())
 }
 
 /// Whether a reason is one line that people can read.

@@ -42,6 +42,21 @@ pub struct Trace {
     pub hops: Vec<Hop>,
 }
 
+/// What became of an example of a notice on one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The channel.
+    pub channel: String,
+    /// Its way to people: `mail`, `webhook` or `hook`.
+    pub way: String,
+    /// `delivered`, `refused` or `failed`.
+    pub outcome: String,
+    /// What was said to it.
+    pub detail: String,
+    /// Those who do not have it, and never will.
+    pub refused: Vec<String>,
+}
+
 /// One hop of a way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hop {

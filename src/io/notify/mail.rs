@@ -1,12 +1,13 @@
-//! Hands a letter to a mail server.
+//! Hands a letter to a mail server, or to a program of this host that takes mail.
 //!
-//! One connection, one transaction, one copy: the server gets a single mail with all recipients that
+//! One connection, one transaction, one copy: a server gets a single mail with all recipients that
 //! it accepts. Those that it refuses are left out and named, so that one wrong address does not silence
 //! the others. What the server said last is the detail. Spooling, retrying and choosing another server
 //! are not done here.
 
 mod letter;
 mod lines;
+mod sendmail;
 
 use std::error::Error as _;
 use std::io;
@@ -27,12 +28,26 @@ use crate::base::outcome::clip;
 use crate::base::settings::{Mail, MailTls};
 use crate::base::time::Span;
 use crate::io::host;
+use crate::io::notify::plain;
 
 /// A server that has taken the mail need not be waited for any longer than this.
 const GOODBYE: Span = Span::secs(2);
 
-/// Sends the errand's letter.
-pub(super) async fn send(mail: &Mail, password: Option<&str>, errand: &Errand, to: &[String], from: &str) -> Delivery {
+/// Lets the errand's letter leave as this host's settings say.
+pub(super) async fn carry(mail: &Mail, password: Option<&str>, errand: &Errand, to: &[String], from: &str) -> Delivery {
+    if mail.dry_run {
+        let letter = &errand.letter;
+        tracing::info!(channel = errand.channel, from, to = to.join(", "), "dry run of \"{}\"\n{}", letter.subject, letter.text);
+        return Delivery { success: true, detail: "dry run".to_owned(), refused: Vec::new() };
+    }
+    match &mail.sendmail {
+        Some(program) => sendmail::send(&program.to_string_lossy(), errand, to, from).await,
+        None => send(mail, password, errand, to, from).await,
+    }
+}
+
+/// Sends the errand's letter to a server.
+async fn send(mail: &Mail, password: Option<&str>, errand: &Errand, to: &[String], from: &str) -> Delivery {
     let within = errand.within.std().min(std::time::Duration::from_secs(86_400));
     let mut visit = Visit {
         mail,
@@ -266,13 +281,4 @@ fn said(error: &Error) -> String {
         Some(code) => format!("{code} {cause}"),
         None => cause,
     }
-}
-
-/// An error without its number, in lower case, as it stands in the middle of a line.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use url::{Host, Url};
 
-pub(super) use tls::{Tls, native_roots};
+pub(super) use tls::Tls;
 
 use super::Course;
 use super::reach::Names;

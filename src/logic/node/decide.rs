@@ -7,10 +7,10 @@ use crate::base::fact::{Closed, Done, Fact, Opened, Vote};
 use crate::base::id::{ChainId, EntryHash, IncidentId, IntentKey, Lane, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::note::Note;
-use crate::base::notice::{Delivery, Errand};
+use crate::base::notice::{Delivery, Errand, Item, Row, Topic};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase, Split};
-use crate::base::target::{Expected, Quorum, Target, Watchers};
+use crate::base::target::{Expected, Probe, Quorum, Target, Watchers};
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::base::view::Presence;
 use crate::logic::effect::{Effect, Effects};
@@ -18,7 +18,7 @@ use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::liveness::Life;
 use crate::logic::node::{Node, Sent};
-use crate::logic::notice::letter::{self, Item, Row, Topic};
+use crate::logic::notice::letter;
 use crate::logic::notice::{self, Case, Notice};
 use crate::logic::rank;
 use crate::logic::standing::Tally;
@@ -120,24 +120,30 @@ impl Node {
         let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
         votes.iter().for_each(|(_, judged)| *reasons.entry(judged.detail.as_str()).or_default() += 1);
         let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
+        let since = since.unwrap_or(now.wall.0);
         let opened = Opened {
             standing,
             votes: votes.iter().take(limits::NAMED).map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
-            since: since.unwrap_or(now.wall.0),
+            since,
             reason,
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
-            channels: self.concerned(standing),
+            channels: self.concerned(&incident.target, standing, Wall(since)),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
         self.announce(&entry, out);
     }
 
-    /// Channels that are told of such a standing.
-    fn concerned(&self, standing: Standing) -> Vec<String> {
-        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing));
+    /// Channels that are told of such a standing of a target since this moment.
+    fn concerned(&self, target: &TargetId, standing: Standing, since: Wall) -> Vec<String> {
+        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing)) && self.wants(channel, target, since);
         self.settings.network.channels.iter().filter(wants).map(|channel| channel.name.clone()).collect()
+    }
+
+    /// Whether a channel wants to hear of a target that is bad since this moment, which the journal has.
+    fn wants(&self, channel: &Channel, target: &TargetId, since: Wall) -> bool {
+        channel.only.wants(target, group_of(self.targets.get(target)), since)
     }
 
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
@@ -159,7 +165,7 @@ impl Node {
                 }
                 // An end or a receipt may be said again long after.
                 Fact::Closed(closed) if own || self.incidents.get(&closed.incident).is_some_and(Incident::is_open) => {
-                    out.note(Note::Closed { incident: closed.incident.clone() })
+                    out.note(Note::Closed { incident: closed.incident.clone() });
                 }
                 Fact::Done(done) if own || !done.keys.iter().all(|key| self.intents.receipt(key).is_some()) => {
                     let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
@@ -208,6 +214,8 @@ impl Node {
         self.wanted_of = version;
         let network = self.settings.network.network;
         let (intents, targets) = (&self.intents, &self.targets);
+        // By the first bad look as the journal has it: the same on all nodes, whatever their clocks say.
+        let began = |incident: &Incident| Wall(incident.opening().map_or(0, |(_, opened)| opened.since));
         // What was cut away and is yet to be said again was told all the same.
         let undone: BTreeSet<IntentKey> = self.undone.iter().flat_map(|undone| &undone.done.keys).copied().collect();
         let told = |key: &IntentKey| intents.receipt(key).is_some() || undone.contains(key);
@@ -218,6 +226,7 @@ impl Node {
                 open: incident.is_open(),
                 standing: incident.standing(),
                 concerns: incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
+                wants: channel.only.wants(&id.target, group_of(targets.get(&id.target)), began(incident)),
             };
             let known = incidents.all().filter(|(id, _)| tells(targets.get(&id.target)));
             let cases = known.map(|(id, incident)| {
@@ -239,16 +248,16 @@ impl Node {
         let wanted = |channel: &Channel| {
             let keys = self.wanted.get(&channel.name)?.iter().map(|(key, since, _)| (*key, *since)).collect();
             let domain = notice::domain_of(self.settings.network.network, &channel.name);
-            Some(Wanted { domain, keys, window: channel.group, capable: self.capable(channel.way.name()) })
+            Some(Wanted { domain, keys, window: channel.group, capable: self.capable(&channel.way.needs()) })
         };
         self.settings.network.channels.iter().filter_map(wanted).collect()
     }
 
-    /// Who has such a way out, as published, and is alive.
-    fn capable(&self, way: &str) -> Vec<NodeId> {
+    /// Who has all that a way out needs, as published, and is alive.
+    fn capable(&self, needs: &[String]) -> Vec<NodeId> {
         let published = |node: &NodeId| {
             let report = self.reports.of(node).and_then(|report| report.inventory.as_ref());
-            report.is_some_and(|(_, inventory)| inventory.ways.iter().any(|known| known == way))
+            report.is_some_and(|(_, inventory)| needs.iter().all(|need| inventory.ways.contains(need)))
         };
         let alive = |node: &NodeId| {
             *node == self.me
@@ -259,7 +268,7 @@ impl Node {
 
     /// Whether anybody alive has a way out for a channel.
     pub(super) fn capable_of(&self, channel: &Channel) -> bool {
-        !self.capable(channel.way.name()).is_empty()
+        !self.capable(&channel.way.needs()).is_empty()
     }
 
     fn with_electorate<R>(&mut self, now: Now, f: impl FnOnce(&mut crate::logic::intent::Intents, &Electorate) -> R) -> R {
@@ -324,6 +333,7 @@ impl Node {
             sender: self.settings.name.clone(),
             seen: (self.seen(), self.settings.network.roster.len()),
             message: message.clone(),
+            test: false,
             items,
         };
         let letter = letter::write(&topic);
@@ -353,6 +363,7 @@ impl Node {
             incident: notice.incident.clone(),
             phase: notice.phase,
             standing: opened.standing,
+            group: target.and_then(|target| target.group.clone()),
             probe: target.map_or_else(|| "no longer defined".into(), |target| target.probe.describe()),
             reason: opened.reason.clone(),
             since: Wall(opened.since),
@@ -360,7 +371,7 @@ impl Node {
             lasted: closing.map_or_else(|| incident.lasted(now), |(_, closed)| Span(closed.lasted)),
             votes,
             rows: target.map(|target| self.rows(target)).unwrap_or_default(),
-            rule: target.map(rule).unwrap_or_default(),
+            rule: target.map(|target| rule(target, opened.standing)).unwrap_or_default(),
             runbook: target.and_then(|target| target.runbook.clone()),
             before: before.collect(),
         })
@@ -431,20 +442,37 @@ impl Node {
     }
 }
 
+fn group_of(target: Option<&Target>) -> Option<&str> {
+    target.and_then(|target| target.group.as_deref())
+}
+
 fn tells(target: Option<&Target>) -> bool {
     target.is_some_and(|target| target.expected == Expected::Always && !target.reference)
 }
 
-/// What confirms an incident of this target, for people.
-fn rule(target: &Target) -> String {
+/// What confirms an incident of this target, for people, and beyond what it is degraded.
+fn rule(target: &Target, standing: Standing) -> String {
     let quorum = match target.quorum {
         Quorum::Any => "any watcher".to_owned(),
         Quorum::Majority => "a majority of watchers".to_owned(),
         Quorum::All => "all watchers".to_owned(),
         Quorum::Count(count) => format!("{count} watchers"),
     };
-    match target.probe {
-        crate::base::target::Probe::Node(_) => format!("no heartbeat on any path, seen by {quorum}"),
+    let confirmed = match &target.probe {
+        Probe::Node(_) => return format!("no heartbeat on any path, seen by {quorum}"),
         _ => format!("{} bad looks in a row, every {}, seen by {quorum}", target.confirm.bad, target.interval),
-    }
+    };
+    if standing == Standing::Degraded { format!("{}{confirmed}", thresholds(target)) } else { confirmed }
+}
+
+/// Beyond what a target is degraded, as the beginning of a line.
+fn thresholds(target: &Target) -> String {
+    let loss = target.degraded.loss.map(|loss| format!("more than {:.0}% lost", loss * 100.0));
+    let time = target.degraded.rtt.map(|rtt| format!("slower than {rtt}"));
+    let days = match &target.probe {
+        Probe::Http(http) => http.certificate_days.map(|days| format!("a certificate with less than {days} days")),
+        _ => None,
+    };
+    let all: Vec<String> = [loss, time, days].into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!("{}; ", all.join(" or ")) }
 }

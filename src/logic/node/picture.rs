@@ -197,7 +197,8 @@ impl Node {
         } else if self.capable_of(channel) {
             ("waiting", None, None, String::new())
         } else {
-            ("waiting", None, None, format!("no node that is alive has a way out for {}; set [mail] in peerwatch.toml", channel.way.name()))
+            let way = &channel.way;
+            ("waiting", None, None, format!("no node that is alive has a way out for {}; {}", way.name(), way.remedy()))
         };
         Some(NoticeView { channel: channel.name.clone(), phase: phase.word(), state, by, at, detail })
     }

@@ -1,165 +1,193 @@
 //! What a notice says: text first, a small page of the same beside it.
 //!
-//! The subject fits a telephone and the first line is for a person. Times are told by the clock of
-//! the node that noted them, in UTC. No remote parts, no secrets, nothing that is not in the journal.
+//! The subject fits a telephone, the important first, and the first line is for a person. Several notices make
+//! a digest: a line for each, and the first few at length. Times are told by the clock of the node that noted
+//! them, in UTC. No remote parts, no secrets, nothing that is not in the journal.
+
+mod page;
 
 use std::fmt::Write as _;
 
-use crate::base::id::IncidentId;
-use crate::base::notice::Letter;
-use crate::base::outcome::{Standing, Verdict};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::base::limits;
+use crate::base::notice::{Item, Letter, Row, Topic};
 use crate::base::settings::Phase;
-use crate::base::time::{Micros, Span, Wall};
+use crate::base::time::Wall;
 
-/// What a letter is about and who writes it.
-#[derive(Clone, Debug)]
-pub struct Topic {
-    /// The network's name.
-    pub network: String,
-    /// Name of the node that sends.
-    pub sender: String,
-    /// Nodes that it sees, itself included, and nodes enrolled.
-    pub seen: (usize, usize),
-    /// The Message-ID, without angle brackets.
-    pub message: String,
-    /// What is told, at least one.
-    pub items: Vec<Item>,
-}
-
-/// One notice in a letter.
-#[derive(Clone, Debug)]
-pub struct Item {
-    /// The incident.
-    pub incident: IncidentId,
-    /// What of it.
-    pub phase: Phase,
-    /// The worst standing of the incident.
-    pub standing: Standing,
-    /// What is looked at, in a few words.
-    pub probe: String,
-    /// Why, in one line.
-    pub reason: String,
-    /// First bad look.
-    pub since: Wall,
-    /// When it ended, if it has.
-    pub ended: Option<Wall>,
-    /// How long it lasted so far.
-    pub lasted: Span,
-    /// Votes for it and votes counted.
-    pub votes: (usize, usize),
-    /// What each watcher says now.
-    pub rows: Vec<Row>,
-    /// What confirmed it: looks in a row, at which interval, and how many watchers.
-    pub rule: String,
-    /// Where to read what to do.
-    pub runbook: Option<String>,
-    /// Message-IDs of what was told of this incident before.
-    pub before: Vec<String>,
-}
-
-/// One watcher's line.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The watcher.
-    pub node: String,
-    /// What it says.
-    pub verdict: Verdict,
-    /// Typical time.
-    pub time: Option<Micros>,
-    /// Share of packets lost.
-    pub loss: Option<f32>,
-    /// Last good look.
-    pub last_good: Option<Wall>,
-    /// What it saw.
-    pub detail: String,
-}
+/// What everybody must see first of a notice that somebody asked for.
+const EXAMPLE: &str = "This is an example that somebody asked for with peerwatchctl notify test. Nothing of it has happened.";
 
 /// Writes the letter.
 #[must_use]
 pub fn write(topic: &Topic) -> Letter {
     let mut references: Vec<String> = topic.items.iter().flat_map(|item| item.before.clone()).collect();
     references.dedup();
-    let text = text(topic);
     let states: Vec<&str> = topic.items.iter().map(|item| item.phase.word()).collect();
     let incidents: Vec<String> = topic.items.iter().map(|item| item.incident.to_string()).collect();
+    let targets: Vec<&str> = topic.items.iter().map(|item| item.incident.target.0.as_str()).collect();
+    let mut headers = vec![
+        ("X-Peerwatch-Network", topic.network.clone()),
+        ("X-Peerwatch-Target", short_list(&targets)),
+        ("X-Peerwatch-Incident", short_list(&incidents)),
+        ("X-Peerwatch-State", short_list(&states)),
+    ];
+    if topic.test {
+        headers.push(("X-Peerwatch-Test", "yes".to_owned()));
+    }
     Letter {
         message_id: topic.message.clone(),
         references,
-        subject: subject(&topic.items),
-        html: html(&text),
-        text,
-        headers: vec![
-            ("X-Peerwatch-Network", topic.network.clone()),
-            ("X-Peerwatch-Incident", short_list(&incidents)),
-            ("X-Peerwatch-State", short_list(&states)),
-        ],
+        subject: subject(topic),
+        html: page::write(topic),
+        text: text(topic),
+        headers,
+        topic: topic.clone(),
     }
 }
 
-fn subject(items: &[Item]) -> String {
-    match items {
+/// At most [`limits::SUBJECT`] columns; what matters least is shortened first.
+fn subject(topic: &Topic) -> String {
+    let mark = if topic.test { "[TEST] " } else { "" };
+    let (head, body, tail) = match topic.items.as_slice() {
         [item] => {
-            let name = &item.incident.target;
-            let label = item.phase.word().to_uppercase();
+            let head = format!("{mark}[{}] {}", item.phase.word().to_uppercase(), item.incident.target);
             match item.phase {
-                Phase::Up => format!("[{label}] {name} - was {} for {}", item.standing.word(), item.lasted),
-                Phase::Down | Phase::Degraded => {
-                    format!("[{label}] {name} - {} ({}/{} nodes)", brief(&item.reason), item.votes.0, item.votes.1)
-                }
+                Phase::Up => (head, format!("was {} for {}", item.standing.word(), item.lasted), String::new()),
+                Phase::Down | Phase::Degraded => (head, item.reason.clone(), format!(" ({}/{} nodes)", item.votes.0, item.votes.1)),
             }
         }
-        _ => {
-            let count = |phase| items.iter().filter(|item| item.phase == phase).count();
-            let labels: Vec<String> = [Phase::Down, Phase::Degraded, Phase::Up]
-                .into_iter()
-                .filter(|phase| 0 < count(*phase))
-                .map(|phase| format!("{}:{}", phase.word().to_uppercase(), count(phase)))
-                .collect();
-            let names: Vec<String> = items.iter().map(|item| item.incident.target.0.clone()).collect();
-            format!("[{}] {}", labels.join(" "), brief(&short_list(&names)))
+        items => {
+            let labels = PHASES.map(|phase| (phase, count(items, phase)));
+            let labels =
+                labels.iter().filter(|(_, count)| 0 < *count).map(|(phase, count)| format!("{}:{count}", phase.word().to_uppercase()));
+            let names: Vec<&str> = items.iter().map(|item| item.incident.target.0.as_str()).collect();
+            let head = format!("{mark}[{}] ", labels.collect::<Vec<_>>().join(" "));
+            let names = short_list(&names);
+            return format!("{head}{}", cut(&names, limits::SUBJECT - head.width()));
+        }
+    };
+    let frame = head.width() + " - ".len() + tail.width();
+    if limits::SUBJECT < frame + LEAST_REASON.min(body.width()) {
+        return cut(&format!("{head} - {body}"), limits::SUBJECT);
+    }
+    format!("{head} - {}{tail}", cut(&body, limits::SUBJECT - frame))
+}
+
+/// A reason shorter than this says nothing; rather the number of nodes is left out.
+const LEAST_REASON: usize = 12;
+
+/// The worst first.
+const PHASES: [Phase; 3] = [Phase::Down, Phase::Degraded, Phase::Up];
+
+fn count(items: &[Item], phase: Phase) -> usize {
+    items.iter().filter(|item| item.phase == phase).count()
+}
+
+/// The first line: what, since when, why.
+fn opening(topic: &Topic) -> String {
+    let line = match topic.items.as_slice() {
+        [item] => first(item),
+        items => {
+            let part = |(phase, count): (Phase, usize)| {
+                let verb = if count == 1 { "is" } else { "are" };
+                let state = if phase == Phase::Up { "up again" } else { phase.word() };
+                format!("{count} {verb} {state}")
+            };
+            let counts = PHASES.map(|phase| (phase, count(items, phase)));
+            let parts: Vec<String> = counts.into_iter().filter(|(_, count)| 0 < *count).map(part).collect();
+            format!("Of {} targets {}.", items.len(), parts.join(", "))
+        }
+    };
+    if topic.test { format!("{EXAMPLE}\n\n{line}") } else { line }
+}
+
+fn first(item: &Item) -> String {
+    let name = &item.incident.target;
+    match item.phase {
+        Phase::Up => format!("{name} is up again. It was {} for {}.", item.standing.word(), item.lasted),
+        Phase::Down | Phase::Degraded => {
+            format!("{name} is {} since {}: {}.", item.phase.word(), time(item.since), item.reason.trim_end_matches('.'))
         }
     }
+}
+
+/// The second line, where there is one: how it ended, or that it ended meanwhile.
+fn ending(item: &Item) -> Option<String> {
+    let ended = item.ended?;
+    Some(match item.phase {
+        Phase::Up => format!("From {} to {}: {}.", time(item.since), time(ended), item.reason.trim_end_matches('.')),
+        Phase::Down | Phase::Degraded => format!("It has recovered since, at {}.", time(ended)),
+    })
+}
+
+/// What is known of one notice, each with its label.
+fn facts(item: &Item) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Target", format!("{} ({})", item.incident.target, item.probe))];
+    facts.extend(item.group.clone().map(|group| ("Group", group)));
+    facts.push(("Incident", item.incident.to_string()));
+    if item.phase != Phase::Up {
+        facts.push(("Votes", format!("{} of {} nodes call it {}", item.votes.0, item.votes.1, item.standing.word())));
+        facts.extend(item.last_good().map(|(at, node)| ("Last good", format!("{}, seen by {node}", time(at)))));
+        facts.push(("Rule", item.rule.clone()));
+    }
+    facts.extend(item.runbook.clone().map(|runbook| ("Runbook", runbook)));
+    facts
+}
+
+/// Who sends, and what it sees.
+fn sender(topic: &Topic) -> String {
+    let (alive, enrolled) = topic.seen;
+    format!("Sent by node {} of network {}, which sees {alive} of {enrolled} nodes.", topic.sender, topic.network)
+}
+
+/// The notices that are told at length; a digest of hundreds stays readable.
+fn at_length(topic: &Topic) -> impl Iterator<Item = &Item> {
+    topic.items.iter().take(limits::AT_LENGTH)
+}
+
+/// What is said where not all are told at length.
+fn rest(topic: &Topic) -> Option<String> {
+    let rest = topic.items.len().checked_sub(limits::AT_LENGTH).filter(|rest| 0 < *rest)?;
+    Some(format!("The other {rest} are told only in the list above; peerwatchctl incidents shows all."))
 }
 
 fn text(topic: &Topic) -> String {
-    let mut text = String::new();
-    for (index, item) in topic.items.iter().enumerate() {
-        if 0 < index {
-            text += "\n--------\n\n";
+    let mut text = opening(topic) + "\n";
+    let several = 1 < topic.items.len();
+    if several {
+        text.push('\n');
+        digest(&mut text, &topic.items);
+    }
+    for item in at_length(topic) {
+        if several {
+            let _ = write!(text, "\n--------\n\n{}\n", first(item));
         }
         describe(&mut text, item);
     }
-    let (alive, enrolled) = topic.seen;
-    let _ = write!(
-        text,
-        "\nSent by node {} of network {}, which sees {alive} of {enrolled} nodes.\n\
-         More: peerwatchctl incidents, or the page of any node.\n",
-        topic.sender, topic.network
-    );
+    let _ = rest(topic).map(|rest| write!(text, "\n--------\n\n{rest}\n"));
+    let _ = write!(text, "\n{}\nMore: peerwatchctl incidents, or the page of any node.\n", sender(topic));
     text
 }
 
-fn describe(text: &mut String, item: &Item) {
-    let name = &item.incident.target;
-    let _ = match item.phase {
-        Phase::Up => writeln!(text, "{name} is up again. It was {} for {}.", item.standing.word(), item.lasted),
-        Phase::Down | Phase::Degraded => {
-            writeln!(text, "{name} is {} since {}: {}.", item.phase.word(), time(item.since), item.reason.trim_end_matches('.'))
-        }
-    };
-    let _ = match (item.phase, item.ended) {
-        (Phase::Up, Some(ended)) => writeln!(text, "From {} to {}: {}.", time(item.since), time(ended), item.reason.trim_end_matches('.')),
-        (Phase::Down | Phase::Degraded, Some(ended)) => writeln!(text, "It has recovered since, at {}.", time(ended)),
-        (_, None) => Ok(()),
-    };
-    let _ = writeln!(text, "\nTarget:    {name} ({})", item.probe);
-    let _ = writeln!(text, "Incident:  {}", item.incident);
-    if item.phase != Phase::Up {
-        let _ = writeln!(text, "Votes:     {} of {} nodes call it {}", item.votes.0, item.votes.1, item.standing.word());
-        let _ = writeln!(text, "Rule:      {}", item.rule);
+/// A line for each notice.
+fn digest(text: &mut String, items: &[Item]) {
+    let width = items.iter().map(|item| item.incident.target.0.width()).max().unwrap_or(0).max("TARGET".len());
+    let _ = writeln!(text, "{:8}  {:width$}  {:23}  WHY", "STATE", "TARGET", "SINCE");
+    for item in items {
+        let why = match item.phase {
+            Phase::Up => format!("was {} for {}", item.standing.word(), item.lasted),
+            Phase::Down | Phase::Degraded => item.reason.clone(),
+        };
+        let _ = writeln!(text, "{:8}  {:width$}  {}  {why}", item.phase.word(), item.incident.target.0, time(item.since));
     }
-    if let Some(runbook) = &item.runbook {
-        let _ = writeln!(text, "Runbook:   {runbook}");
+}
+
+fn describe(text: &mut String, item: &Item) {
+    let _ = ending(item).map(|line| writeln!(text, "{line}"));
+    text.push('\n');
+    for (label, value) in facts(item) {
+        let _ = writeln!(text, "{:<11}{value}", format!("{label}:"));
     }
     if !item.rows.is_empty() {
         text.push('\n');
@@ -167,26 +195,31 @@ fn describe(text: &mut String, item: &Item) {
     }
 }
 
-fn table(text: &mut String, rows: &[Row]) {
-    let width = rows.iter().map(|row| row.node.chars().count()).max().unwrap_or(0).max(4);
-    let _ = writeln!(text, "{:width$}  {:8}  {:>9}  {:>5}  {:19}  DETAIL", "NODE", "SAYS", "TIME", "LOSS", "LAST GOOD (UTC)");
-    for row in rows {
-        let took = row.time.map_or_else(|| "-".into(), |time| time.to_string());
-        let loss = row.loss.map_or_else(|| "-".into(), |loss| format!("{:.0}%", loss * 100.0));
-        let good = row.last_good.map_or_else(|| "-".into(), |wall| time(wall).trim_end_matches(" UTC").to_owned());
-        let _ = writeln!(text, "{:width$}  {:8}  {took:>9}  {loss:>5}  {good:19}  {}", row.node, row.verdict.word(), row.detail);
-    }
+/// Titles of the table of watchers.
+const COLUMNS: [&str; 6] = ["NODE", "SAYS", "TIME", "LOSS", "LAST GOOD (UTC)", "DETAIL"];
+
+fn cells(row: &Row) -> [String; 6] {
+    let dash = || "-".to_owned();
+    [
+        row.node.clone(),
+        row.verdict.word().to_owned(),
+        row.time.map_or_else(dash, |time| time.to_string()),
+        row.loss.map_or_else(dash, |loss| format!("{:.0}%", loss * 100.0)),
+        row.last_good.map_or_else(dash, |wall| time(wall).trim_end_matches(" UTC").to_owned()),
+        row.detail.clone(),
+    ]
 }
 
-/// The same text as a page: no scripts, no remote parts, readable in dark and light.
-fn html(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let (first, rest) = escaped.split_once('\n').unwrap_or((&escaped, ""));
-    format!(
-        "<!DOCTYPE html><html><body><p style=\"font:bold 16px sans-serif\">{first}</p>\
-         <pre style=\"font:13px monospace\">{}</pre></body></html>",
-        rest.trim_start_matches('\n')
-    )
+fn table(text: &mut String, rows: &[Row]) {
+    let width = rows.iter().map(|row| row.node.chars().count()).max().unwrap_or(0).max(4);
+    let mut line = |[node, says, took, loss, good, detail]: [&str; 6]| {
+        let _ = writeln!(text, "{node:width$}  {says:8}  {took:>9}  {loss:>5}  {good:19}  {detail}");
+    };
+    line(COLUMNS);
+    for row in rows {
+        let cells = cells(row);
+        line([0, 1, 2, 3, 4, 5].map(|at| cells[at].as_str()));
+    }
 }
 
 /// `2026-11-20 07:33:41 UTC`.
@@ -194,10 +227,21 @@ fn time(wall: Wall) -> String {
     jiff::Timestamp::from_millisecond(wall.0).map_or_else(|_| "an unreadable time".into(), |at| at.strftime("%F %T UTC").to_string())
 }
 
-/// At most 60 characters, so that a subject fits a telephone.
-fn brief(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST { text.into() } else { text.chars().take(MOST - 1).chain(['…']).collect() }
+/// At most so many columns.
+fn cut(text: &str, most: usize) -> String {
+    if text.width() <= most {
+        return text.into();
+    }
+    let mut short = String::new();
+    let mut columns = 1;
+    for letter in text.chars() {
+        columns += letter.width().unwrap_or(0);
+        if most < columns {
+            break;
+        }
+        short.push(letter);
+    }
+    short + "…"
 }
 
 /// At most eight, then how many more.
@@ -213,7 +257,9 @@ fn short_list<T: AsRef<str>>(items: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::id::TargetId;
+    use crate::base::id::{IncidentId, TargetId};
+    use crate::base::outcome::{Standing, Verdict};
+    use crate::base::time::{Micros, Span};
     use expect_test::expect;
 
     fn item(phase: Phase) -> Item {
@@ -229,6 +275,7 @@ mod tests {
             incident: IncidentId { target: TargetId("shop".into()), number: 3 },
             phase,
             standing: Standing::Down,
+            group: None,
             probe: "http https://shop.example.org/".into(),
             reason: "connection refused".into(),
             since: Wall(1_763_624_021_000),
@@ -247,7 +294,7 @@ mod tests {
     }
 
     fn topic(items: Vec<Item>) -> Topic {
-        Topic { network: "home".into(), sender: "ber1".into(), seen: (3, 3), message: "id@x".into(), items }
+        Topic { network: "home".into(), sender: "ber1".into(), seen: (3, 3), message: "id@x".into(), test: false, items }
     }
 
     #[test]
@@ -260,6 +307,7 @@ mod tests {
             Target:    shop (http https://shop.example.org/)
             Incident:  shop#3
             Votes:     2 of 3 nodes call it down
+            Last good: 2025-11-20 07:33:20 UTC, seen by nyc1
             Rule:      3 bad looks in a row, every 30s, seen by a majority of watchers
             Runbook:   https://wiki.example.org/shop
 
@@ -286,11 +334,83 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_together_is_one_letter() {
+    fn what_falls_together_is_one_letter_with_a_line_for_each() {
         let mut other = item(Phase::Up);
         other.incident.target = TargetId("mail".into());
         let letter = write(&topic(vec![item(Phase::Down), other]));
         expect!["[DOWN:1 UP:1] shop, mail"].assert_eq(&letter.subject);
+        let begin: Vec<&str> = letter.text.lines().take(8).collect();
+        expect![[r#"
+            Of 2 targets 1 is down, 1 is up again.
+
+            STATE     TARGET  SINCE                    WHY
+            down      shop    2025-11-20 07:33:41 UTC  connection refused
+            up        mail    2025-11-20 07:33:41 UTC  was down for 12m 30s
+
+            --------
+        "#]]
+        .assert_eq(&begin.join("\n"));
         assert!(letter.text.contains("shop is down since") && letter.text.contains("mail is up again"));
+        assert_eq!(letter.headers[1], ("X-Peerwatch-Target", "shop, mail".to_owned()));
+    }
+
+    #[test]
+    fn a_digest_of_hundreds_tells_all_in_a_line_and_a_few_at_length() {
+        let items = (0..200).map(|number| {
+            let mut item = item(Phase::Down);
+            item.incident.target = TargetId(format!("target-{number}"));
+            item
+        });
+        let letter = write(&topic(items.collect()));
+        for text in [&letter.text, &letter.html] {
+            assert!(text.contains("target-199") && text.contains("The other 195 are told only in the list above"), "{text}");
+            assert_eq!(text.matches("3 bad looks in a row").count(), 5);
+        }
+        assert!(letter.subject.width() <= limits::SUBJECT, "{}", letter.subject);
+    }
+
+    #[test]
+    fn a_subject_fits_a_telephone_and_keeps_what_matters() {
+        let mut long = item(Phase::Down);
+        long.reason = "the body does not contain \"Welcome to the shop\", which it should by all means".into();
+        expect!["[DOWN] shop - the body does not contain \"Welcome to the shop\", wh… (2/3 nodes)"]
+            .assert_eq(&write(&topic(vec![long.clone()])).subject);
+        long.incident.target = TargetId("n".repeat(63));
+        let subject = write(&topic(vec![long.clone()])).subject;
+        assert!(subject.starts_with(&format!("[DOWN] {}", "n".repeat(63))) && subject.ends_with('…'), "{subject}");
+        for reason in ["x".repeat(240), "火".repeat(80), String::new()] {
+            for (name, phase) in [("shop", Phase::Down), (&*"n".repeat(68), Phase::Degraded), (&*"n".repeat(50), Phase::Up)] {
+                let item = Item { reason: reason.clone(), phase, ..long.clone() };
+                let named = Item { incident: IncidentId { target: TargetId(name.into()), number: 1 }, ..item };
+                let test = Topic { test: true, ..topic(vec![named.clone(), named.clone()]) };
+                for topic in [topic(vec![named.clone()]), Topic { test: true, ..topic(vec![named]) }, test] {
+                    let subject = write(&topic).subject;
+                    assert!(subject.width() <= limits::SUBJECT, "{} columns: {subject}", subject.width());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_example_says_so_everywhere() {
+        let letter = write(&Topic { test: true, ..topic(vec![item(Phase::Down)]) });
+        assert!(letter.subject.starts_with("[TEST] [DOWN] shop"), "{}", letter.subject);
+        for text in [&letter.text, &letter.html] {
+            assert!(text.contains("This is an example") && text.contains("Nothing of it has happened"), "{text}");
+        }
+        assert!(letter.text.starts_with("This is an example"));
+        assert!(letter.headers.contains(&("X-Peerwatch-Test", "yes".to_owned())));
+    }
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        let mut wicked = item(Phase::Down);
+        wicked.reason = "<script>\"&'</script>".into();
+        wicked.runbook = Some("https://x/\"onclick=\"y".into());
+        let page = write(&topic(vec![wicked.clone()])).html;
+        assert!(!page.contains("<script>") && page.contains("&lt;script&gt;&quot;&amp;"), "{page}");
+        assert!(page.contains("<a href=\"https://x/&quot;onclick=&quot;y\">"), "{page}");
+        wicked.runbook = Some("javascript:alert(1)".into());
+        assert!(!write(&topic(vec![wicked])).html.contains("href"), "only web addresses are links");
     }
 }

@@ -9,7 +9,7 @@ fn keys() -> [FoundKey; 2] {
 }
 
 /// Each text alone, as `network.toml`; the errors one below the other.
-fn check(texts: &[&str], expected: &Expect) {
+pub(super) fn check(texts: &[&str], expected: &Expect) {
     let told: Vec<String> = texts
         .iter()
         .map(|text| match read_network(text, &keys()) {
@@ -27,7 +27,7 @@ fn check_targets(texts: &[&str], expected: &Expect) {
     check(&texts.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
-fn check_host(texts: &[&str], expected: &Expect) {
+pub(super) fn check_host(texts: &[&str], expected: &Expect) {
     let told: Vec<String> = texts
         .iter()
         .map(|text| match read_host(&[text]) {
@@ -83,7 +83,7 @@ fn unknown_keys_name_the_nearest() {
             network.toml:4: target "t", icmp: unknown key "cuont"; did you mean "count"?
             network.toml:6: target "t", http: unknown key "certificate_days"; did you mean "certificate-days"?
             network.toml:3: target number 1: unknown key "timeuot"; did you mean "timeout"?
-            network.toml:4: notify "n": unknown key "webhook"; known here: name, mail, on, group
+            network.toml:4: notify "n", webhook: the text "https://x/" is not a table; write it as in webhook = { preset = "ntfy", to = "my-topic" }
             network.toml:2: unknown key "confirm"; it belongs into [defaults] or into a [[target]]"#]],
     );
 }
@@ -202,7 +202,7 @@ fn faults_of_a_host() {
             0.toml:2: network "../etc": "../etc" is not a name; a name has 1 to 63 letters (a-z, A-Z), digits, dots, hyphens and underscores, and begins with a letter or digit
             0.toml:2: network "local": "local" is the network that a host without any other is in by itself; choose another name, or remove this entry
             0.toml:4: network "home": the network "home" stands here twice; keep one of the two
-            0.toml:1: mail: no mail server is named; add server = "smtp.example.org:587", or remove this section
+            0.toml:1: mail: no mail server is named; add server = "smtp.example.org:587", or sendmail = "/usr/sbin/sendmail", or remove this section
             0.toml:2: mail.server: "m.example.org:smtp" is not a host and port; write it as in "ber1.example.org:9630" or "[2001:db8::1]:9630"
             0.toml:3: mail.tls: "startls" means nothing here; did you mean "starttls"?
             0.toml:3: mail.tls: "ssl" means nothing here; write one of starttls, tls, none
@@ -471,7 +471,7 @@ fn faults_of_channels() {
         ],
         &expect![[r#"
             network.toml:2: notify number 1: this [[notify]] has no name; add name = "ops"
-            network.toml:2: notify "n": it is not said how to tell; add mail = { to = ["ops@example.org"], from = "peerwatch@example.org" }
+            network.toml:2: notify "n": it is not said how to tell; add mail = { to = ["ops@example.org"], from = "peerwatch@example.org" }, or a webhook, or a hook
             network.toml:4: notify "n", mail: to is missing; add to = ["ops@example.org"]
             network.toml:4: notify "n", mail: from is missing; add from = "peerwatch@example.org"
             network.toml:4: notify "n", mail.to: this list is empty; name at least one, or remove the line

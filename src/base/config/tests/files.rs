@@ -39,16 +39,17 @@ fn the_shipped_host_file_shows_what_can_be_set() {
     let host = host(&[layer("peerwatch.toml", &uncommented(HOST))], "fox").unwrap_or_else(|error| panic!("{error:#}"));
     assert_eq!((host.name.as_str(), &host.networks[..]), ("ber1", &["home".to_owned()][..]));
     assert!(host.web_token_file.is_some());
+    assert_eq!((host.secrets.len(), host.hooks["pager"].len()), (1, 2));
     assert!(host.mail.is_some_and(|mail| mail.user.is_some() && mail.password_file.is_some()));
 }
 
 #[test]
 fn the_shipped_network_file_is_a_network() {
-    for text in [NETWORK.to_owned(), uncommented(NETWORK)] {
+    for (text, channels) in [(NETWORK.to_owned(), 1), (uncommented(NETWORK), 4)] {
         let (network, remarks) =
             network("home", &layer("network.toml", &text), &keys()).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
         assert_eq!(remarks, Vec::<String>::new());
-        assert_eq!((network.roster.len(), network.channels.len()), (3, 1));
+        assert_eq!((network.roster.len(), network.channels.len()), (3, channels));
         assert_eq!(network.targets.iter().filter(|target| !target.reference).count(), 3);
     }
 }
@@ -58,11 +59,21 @@ fn commented_settings_of_the_network_file_are_the_defaults() {
     let read = |text: &str| network("home", &layer("network.toml", text), &keys()).unwrap().0;
     let (plain, mut full) = (read(NETWORK), read(&uncommented(NETWORK)));
     assert_eq!((plain.split, plain.lease, plain.journal_size), (full.split, full.lease, full.journal_size));
-    assert_eq!(plain.channels, full.channels);
+    assert_eq!(plain.channels[0], full.channels[0]);
     full.targets.retain(|target| !target.reference);
     for (plain, full) in plain.targets.iter().zip(&full.targets) {
         assert_eq!((plain.interval, plain.timeout, plain.confirm, plain.quorum), (full.interval, full.timeout, full.confirm, full.quorum));
         assert_eq!(plain.watchers, full.watchers);
+    }
+}
+
+#[test]
+fn every_webhook_that_the_network_file_shows_is_one() {
+    let shown: Vec<&str> = NETWORK.lines().filter_map(|line| line.strip_prefix("#webhook = ")).collect();
+    assert!(10 < shown.len(), "{shown:?}");
+    for webhook in shown {
+        let text = format!("id = \"x\"\n[[notify]]\nname = \"n\"\nwebhook = {webhook}\n");
+        network("home", &layer("network.toml", &text), &[]).unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 

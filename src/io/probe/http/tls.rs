@@ -10,14 +10,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::Resumption;
-use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
 use super::super::{Course, reach};
 use crate::base::outcome::Outcome;
+use crate::io::trust;
 
 const DAY: i64 = 86_400;
 
@@ -27,23 +27,11 @@ pub(crate) struct Tls {
     trusts_anyone: bool,
 }
 
-/// The root certificates of this host; those that cannot be read are left out.
-pub(crate) fn native_roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots
-}
-
 impl Tls {
     pub(crate) fn new(roots: RootCertStore) -> Self {
         let trusts_anyone = !roots.is_empty();
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("BUG! ring supports the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut config = trust::client(roots);
         config.resumption = Resumption::disabled();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self { connector: TlsConnector::from(Arc::new(config)), trusts_anyone }
     }
 
