@@ -109,12 +109,12 @@ fn the_daemon_has_what_it_needs_and_nothing_more() {
 #[test]
 fn without_capabilities_it_pings_where_the_host_permits() {
     let Some(machine) = with_package("without_capabilities_it_pings_where_the_host_permits", Debian::Trixie) else { return };
+    machine.must("echo '1 0' >/proc/sys/net/ipv4/ping_group_range");
     drop_in(&machine, "no-capabilities");
     let status = machine.must("cat /proc/$(systemctl show --property=MainPID --value peerwatchd)/status");
     assert!(status.contains("CapEff:\t0000000000000000") && status.contains("CapBnd:\t0000000000000000"), "{status}");
-    machine.must("echo '1 0' >/proc/sys/net/ipv4/ping_group_range");
     assert!(!pings(&machine), "this host does not permit it");
-    machine.must("echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range");
+    machine.must("echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range && systemctl restart peerwatchd");
     assert!(pings(&machine), "this host permits it");
     machine.must("systemd-analyze security --no-pager --threshold=12 peerwatchd.service");
 }
