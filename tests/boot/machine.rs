@@ -6,6 +6,7 @@
 //! thread, and in a cgroup that is killed when the machine is dropped; both end whatever runs in it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -41,7 +42,6 @@ impl Machine {
                 let required =
                     ["CI", "PEERWATCH_REQUIRE_LAB"].iter().any(|name| matches!(std::env::var(name).as_deref(), Ok("true" | "1")));
                 assert!(!required, "booting is required here, but {why}");
-                use std::io::Write as _;
                 // Not `eprintln!`: this must be seen although the test passes.
                 let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
                 return None;

@@ -4,7 +4,7 @@
 use crate::machine::Machine;
 use crate::packages::{FIRST, architecture};
 use crate::root::Debian;
-use crate::wait::{holds, secs, until};
+use crate::wait::{holds, secs, steady, until};
 
 const ASK: &str = "busctl get-property org.peerwatch.Peerwatch1 /org/peerwatch/Peerwatch1 org.peerwatch.Peerwatch1.Manager NodeName";
 const EXAMPLES: &str = "/usr/share/doc/peerwatch/examples";
@@ -50,7 +50,7 @@ fn a_daemon_that_hangs_is_killed_and_started_again() {
     machine.write("/etc/systemd/system/peerwatchd.service.d/short.conf", "[Service]\nWatchdogSec=4s");
     machine.must("systemctl daemon-reload && systemctl restart peerwatchd");
     let first = machine.property("MainPID");
-    machine.must(&format!("sleep 9; test $(systemctl show --property=MainPID --value peerwatchd) = {first}"));
+    steady("it is fed", secs(9), || holds(machine.property("MainPID") == first, || "it was started again".into()));
     machine.must(&format!("kill -STOP {first}"));
     machine.becomes("NRestarts", "1", 20);
     machine.becomes("ActiveState", "active", 15);
