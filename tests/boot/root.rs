@@ -64,6 +64,11 @@ impl Debian {
         let include = format!("--include={}", self.packages());
         let mut command = mortal("mmdebstrap");
         command.args(["--quiet", "--variant=minbase", &include, self.suite(), &half_name, &mirror()]);
+        for name in ["http_proxy", "https_proxy", "no_proxy"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
         let said = run(&command, secs(400));
         if said.code != Some(0) {
             return Err(format!("mmdebstrap makes no {}: {:?} {}", self.suite(), said.code, said.err));
