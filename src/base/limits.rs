@@ -86,6 +86,9 @@ pub const WATCHERS: u16 = 15;
 pub const EXPLORE: Span = Span::secs(60);
 /// See [`EXPLORE`].
 pub const EXPLORE_MOST: usize = 3;
+/// In a large network a node with more than twice the links that it wants gives up one of those that it dialled so often, at
+/// least: when all start at once nobody knows yet how many links the others have, and each lets in whoever comes.
+pub const SHED: Span = Span::secs(4);
 
 /// In a large network members that are not heard of are each dialled about every [`REDIAL_MOST`], but no more of
 /// them together than one in this time.

@@ -326,7 +326,7 @@ impl Mesh {
     }
 
     fn is_full(&self) -> bool {
-        self.dials.is_large() && self.dials.wanted() * 2 <= self.links.len()
+        self.dials.is_large() && self.dials.most() <= self.links.len()
     }
 
     fn check_level(&mut self, known: &Known) {

@@ -26,6 +26,8 @@ pub(super) struct Dials {
     /// When the next member that is not heard of may be dialled, in a large network.
     seek: Mono,
     explore: Mono,
+    /// When the next link may be given up because there are too many; none while there are not.
+    shed: Option<Mono>,
     /// How many links were tried beyond what is wanted, and how many given up for them.
     explored: usize,
     given_up: usize,
@@ -60,7 +62,7 @@ pub(super) struct Spare {
 
 impl Dials {
     pub(super) const fn new(me: NodeId) -> Self {
-        Self { me, members: 1, of: BTreeMap::new(), look: Mono(0), seek: Mono(0), explore: Mono(0), explored: 0, given_up: 0 }
+        Self { me, members: 1, of: BTreeMap::new(), look: Mono(0), seek: Mono(0), explore: Mono(0), shed: None, explored: 0, given_up: 0 }
     }
 
     /// The roster changed.
@@ -106,6 +108,12 @@ impl Dials {
         let cube = (self.members as u128 + 1).pow(3);
         let digits = (0u32..).find(|digits| cube <= 10u128.pow(*digits)).unwrap_or(0);
         (digits as usize).max(5)
+    }
+
+    /// How many links this node keeps if others dial it: with more, it lets in nobody else who has some, and gives up
+    /// its own.
+    pub(super) fn most(&self) -> usize {
+        self.wanted() * 2
     }
 
     /// A link to a peer is in use.
@@ -173,7 +181,8 @@ impl Dials {
     /// When somebody is to be dialled next.
     pub(super) fn deadline(&self) -> Option<Mono> {
         if self.is_large() {
-            return Some(self.look.min(self.explore)).filter(|_| !self.of.is_empty());
+            let times = [Some(self.look), Some(self.explore), self.shed];
+            return times.into_iter().flatten().min().filter(|_| !self.of.is_empty());
         }
         self.of.values().filter(|dial| !dial.linked).map(|dial| dial.due).min()
     }
@@ -251,7 +260,16 @@ impl Dials {
         rng: &mut Rng,
         out: &mut Effects,
     ) -> Option<NodeId> {
-        if !self.is_large() || now < self.explore {
+        if !self.is_large() {
+            return None;
+        }
+        if around.links <= self.most() {
+            self.shed = None;
+        } else if *self.shed.get_or_insert(now) <= now {
+            self.shed = Some(now + limits::SHED + Span(rng.below(limits::SHED.0)));
+            return self.surplus(around, &spare());
+        }
+        if now < self.explore {
             return None;
         }
         self.explore = now + limits::EXPLORE + Span(rng.below(limits::EXPLORE.0));

@@ -39,21 +39,28 @@ struct Bench {
     out: Effects,
     at: u64,
     declared: BTreeMap<ChainId, (u64, ChainId, u64)>,
+    /// How many links each other is known to have.
+    degree: Option<usize>,
 }
 
 const EVERYTHING: u64 = u64::MAX;
 
 impl Bench {
     fn new(heads: &[Head]) -> Self {
+        Self::of(9, heads)
+    }
+
+    /// In a network of so many.
+    fn of(all: u8, heads: &[Head]) -> Self {
         let mut mesh = Mesh::new(node(1), 1);
-        let members: Vec<Member> = (1..=9).map(member).collect();
+        let members: Vec<Member> = (1..=all).map(member).collect();
         mesh.roster(now(0), &members, &[], &mut Effects::default());
         let heads = heads.iter().map(|head| (head.chain, *head)).collect();
-        Self { mesh, heads, changed: Vec::new(), out: Effects::default(), at: 0, declared: BTreeMap::new() }
+        Self { mesh, heads, changed: Vec::new(), out: Effects::default(), at: 0, declared: BTreeMap::new(), degree: None }
     }
 
     fn with<R>(&mut self, f: impl FnOnce(&mut Mesh, Now, &Known, &mut Effects) -> R) -> R {
-        let (heads, declared) = (&self.heads, &self.declared);
+        let (heads, declared, degree) = (&self.heads, &self.declared, self.degree);
         let known = Known {
             heads: &|| heads.values().copied().collect(),
             head: &|chain| heads.get(chain).copied(),
@@ -61,7 +68,7 @@ impl Bench {
             declared: &|chain| declared.get(chain).copied(),
             proofs: 0,
             linked: &|_, _| false,
-            degree: &|_| None,
+            degree: &|_| degree,
             lives: &|_| true,
             taking: true,
         };
@@ -480,4 +487,38 @@ fn no_deadline_lies_in_the_past_after_a_turn() {
         assert!(now(bench.at).mono < due);
         bench.at = due.0 - 1000;
     }
+}
+
+#[test]
+fn in_a_large_network_who_has_too_many_links_gives_up_its_own_one_by_one_and_keeps_enough() {
+    let mut bench = Bench::of(60, &[]);
+    for peer in 2..=42 {
+        let (id, dialled) = (LinkId(peer.into()), (peer % 2 == 0).then(|| format!("{peer}:1")));
+        bench.with(|mesh, now, known, out| mesh.up(now, id, node(peer), dialled, String::new(), known, out));
+    }
+    bench.turn();
+    let mut closed = |bench: &mut Bench, seconds: u64| {
+        let mut count = 0;
+        for _ in 0..seconds {
+            bench.at += 1000;
+            bench.with(|mesh, now, known, out| mesh.dial(now, known, out));
+            let ids: Vec<LinkId> =
+                bench.turn().iter().filter_map(|effect| if let Effect::Close { link, .. } = effect { Some(*link) } else { None }).collect();
+            for id in ids {
+                count += 1;
+                assert!(id.0 % 2 == 0, "{id:?} was dialled by the other end, which may need it");
+                bench.with(|mesh, now, _, _| mesh.down(now, id, "enough"));
+            }
+        }
+        count
+    };
+    assert_eq!(closed(&mut bench, 40), 0, "nobody knows whether the others have more");
+    bench.degree = Some(3);
+    assert_eq!(closed(&mut bench, 40), 0, "the others need them");
+    bench.degree = Some(40);
+    let some = closed(&mut bench, 40);
+    assert!((5..=10).contains(&some), "{some} in 40 s");
+    closed(&mut bench, 600);
+    let left = bench.mesh.links().count();
+    assert!((20..=24).contains(&left), "{left} are left: those that others dialled, and the next in the ring");
 }
