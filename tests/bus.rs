@@ -30,6 +30,9 @@ use private::{PrivateBus, serve, soon};
 use sample::Home;
 
 const NAME: &str = "org.peerwatch.Peerwatch1";
+/// Something by name, with what is known of it.
+type Row = (String, BTreeMap<String, OwnedVariant>);
+
 const ROOT: &str = "/org/peerwatch/Peerwatch1";
 const HOME: &str = "/org/peerwatch/Peerwatch1/network/home";
 const CONTRACT: &str = include_str!("../dbus/org.peerwatch.Peerwatch1.xml");
@@ -305,7 +308,7 @@ async fn a_trace_asks_the_node_and_returns_the_hops() {
         };
         let options = [("WithinUSec", Variant::from(2_500_000u64))];
         let (reply, ()) = soon(future::join(trace(&client, "", "laptop", &options), node)).await;
-        let (found, took, hops): (bool, u64, Vec<(String, BTreeMap<String, OwnedVariant>)>) = reply.unwrap().body().deserialize().unwrap();
+        let (found, took, hops): (bool, u64, Vec<Row>) = reply.unwrap().body().deserialize().unwrap();
         let hops: Vec<_> = hops.into_iter().map(|(node, traits)| (node, traits.into_iter().collect::<HashMap<_, _>>())).collect();
         assert_eq!(Variant::from((found, took, hops)).to_string(), expected);
     }

@@ -166,7 +166,11 @@ impl Parts {
     pub fn reached(&mut self, author: NodeId, place: Place) -> bool {
         let Some(part) = self.authors.get_mut(&author).filter(|part| !part.due.is_empty()) else { return false };
         let due: Vec<Due> = part.due.extract_if(.., |due| due.said.0 == place.0 && due.said.1 <= place.1).collect();
-        due.into_iter().fold(false, |again, due| self.drop_words(author, |word| due.over.takes(word)) || again)
+        let mut again = false;
+        for due in due {
+            again |= self.drop_words(author, |word| due.over.takes(word));
+        }
+        again
     }
 
     /// Drops each word of which the closure says so; it says, too, whether something else may hold then.
@@ -506,7 +510,7 @@ impl Over {
                     word.places.retain(|place| floor <= place.0);
                     word.deeper = false;
                 }
-                (word.place.0 < floor).then(|| !word.places.is_empty())
+                (word.place.0 < floor).then_some(!word.places.is_empty())
             }
         }
     }

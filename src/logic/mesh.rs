@@ -61,6 +61,9 @@ pub struct Mesh {
     taking: bool,
 }
 
+/// A base, and the chain and the place of the entry that says so.
+pub type DeclaredAt = (u64, ChainId, u64);
+
 /// What this machine must know of the others, so that it need not know them.
 pub struct Known<'a> {
     /// All heads that peers are told, in the order of chains.
@@ -70,7 +73,7 @@ pub struct Known<'a> {
     /// Whether nothing of a chain up to here is missing: it is known, not in force any more, or would be refused.
     pub has: &'a dyn Fn(&ChainId, u64) -> bool,
     /// The base of a chain that its author declared, and where the entry stands that says so.
-    pub declared: &'a dyn Fn(&ChainId) -> Option<(u64, ChainId, u64)>,
+    pub declared: &'a dyn Fn(&ChainId) -> Option<DeclaredAt>,
     /// A hash over the entries that stand by themselves.
     pub proofs: u64,
     /// Whether the first said that it is linked to the second, as far as that is known and up to date.
@@ -123,7 +126,6 @@ impl Mesh {
     /// A link came. Of two links to one peer the one dialled by the smaller key survives, and of two
     /// dialled by the same end the newer; but whoever comes again gets its turn. A node of a large network that has
     /// many does not accept more from who has others.
-    #[expect(clippy::too_many_arguments, reason = "what the input says, and the world around it")]
     pub fn up(&mut self, now: Now, id: LinkId, peer: NodeId, dialled: Option<String>, remote: String, known: &Known, out: &mut Effects) {
         let ours = dialled.is_some();
         if let Some(&other) = self.peers.get(&peer) {

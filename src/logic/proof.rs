@@ -10,7 +10,7 @@
 //! each other are both revoked. How forks are found is `fork`'s affair; how proofs travel, and what
 //! becomes of links and votes, is not known here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use crate::base::entry::Entry;
 use crate::base::fact::{Fact, Revoked};
@@ -230,8 +230,8 @@ impl Proofs {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&by.0).update(&number.kind().to_be_bytes()).update(&number.body());
             let what = *hasher.finalize().as_bytes();
-            if !self.words.contains_key(&what) {
-                self.words.insert(what, Word { by, retired, said: said.clone(), entry: entry.clone() });
+            if let btree_map::Entry::Vacant(place) = self.words.entry(what) {
+                place.insert(Word { by, retired, said: said.clone(), entry: entry.clone() });
                 self.weight += entry.bytes().len();
                 news = true;
             }

@@ -327,8 +327,7 @@ mod tests {
         let third = NodeId([3; 32]);
         let path = vec![Hop { node: third, time: None }, Hop { node: OTHER, time: Some(700) }];
         for (author, path) in [(third, path.clone()), (OTHER, vec![]), (OTHER, path[..1].to_vec())] {
-            let mut other = Requests::default();
-            other.mine = std::mem::take(&mut asker.mine);
+            let mut other = Requests { mine: std::mem::take(&mut asker.mine), ..Requests::default() };
             other.answered(at(5), ME, &Requests::reached(&ask, author, path));
             assert_eq!(other.finished(at(6), &roster(), |_| true), [], "no word of the goal, or no way to it");
             asker.mine = other.mine;

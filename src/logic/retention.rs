@@ -135,7 +135,7 @@ impl Ledger {
 
     /// Own events in force.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.lives.values().map(|life| life.items.len() as u64).sum()
     }
 

@@ -1,5 +1,6 @@
 //! Work on a journal over the bus: figures, checks, copies, and how far it is.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _};
 use std::os::fd::AsFd as _;
 
@@ -8,6 +9,8 @@ use peerwatch::base::view::{Progress, View};
 use zbus::{Connection, Fd, Message, OwnedVariant};
 
 use super::{NAME, ROOT, client, home, lines, name_of, private, serve, signals, soon};
+
+type Traits = BTreeMap<String, OwnedVariant>;
 
 async fn call(client: &Connection, method: &str, network: &str) -> zbus::Result<Message> {
     client.call_method(Some(NAME), ROOT, Some("org.peerwatch.Peerwatch1.Manager"), method, &(network,)).await
@@ -21,7 +24,7 @@ async fn backup(client: &Connection, into: impl std::os::fd::AsFd) -> zbus::Resu
 /// What a method returned, as text.
 fn text(message: zbus::Result<Message>) -> String {
     let body = message.unwrap().body();
-    let traits: std::collections::BTreeMap<String, OwnedVariant> = body.deserialize().unwrap();
+    let traits: Traits = body.deserialize().unwrap();
     traits.iter().map(|(name, value)| format!("{name}={}", **value)).collect::<Vec<_>>().join(" ")
 }
 
@@ -32,11 +35,8 @@ async fn figures_name_authors_and_who_is_behind() {
     let client = client(&bus).await;
     let reply = soon(call(&client, "JournalStats", "")).await.unwrap();
     let body = reply.body();
-    let (totals, chains): (
-        std::collections::BTreeMap<String, OwnedVariant>,
-        Vec<(String, std::collections::BTreeMap<String, OwnedVariant>)>,
-    ) = body.deserialize().unwrap();
-    let all = |traits: std::collections::BTreeMap<String, OwnedVariant>| {
+    let (totals, chains): (Traits, Vec<(String, Traits)>) = body.deserialize().unwrap();
+    let all = |traits: Traits| {
         traits.iter().map(|(name, value)| format!("{name}={}", **value).replace("uint64 ", "")).collect::<Vec<_>>().join(" ")
     };
     let expected = "Entries=1212 EntryBytes=303000 FileBytes=15728640 \

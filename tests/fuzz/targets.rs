@@ -13,8 +13,11 @@ use peerwatch::base::id::NetworkId;
 use peerwatch::base::key::{SIGNATURE_LENGTH, SecretKey};
 use peerwatch::base::wire::{Answer, Ask, Heartbeat, Message, Signable};
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frames", frames),
     ("entries", entries),
     ("facts", facts),

@@ -18,6 +18,9 @@ const NAME: &str = "org.peerwatch.Peerwatch1";
 const ROOT: &str = "/org/peerwatch/Peerwatch1";
 const VALUES: &str = "org.peerwatch.Peerwatch1.Values";
 
+/// A line of a list: node, key, and what else is known.
+type Row = (String, String, BTreeMap<String, OwnedVariant>);
+
 /// A node on a bus.
 pub(crate) async fn serve(bus: &PrivateBus) -> (Bus, Desk) {
     let (desk, _news) = start(Room::new("ber1"));
@@ -70,7 +73,7 @@ async fn values_are_put_read_listed_and_deleted() {
         async move {
             let options: BTreeMap<&str, &Variant<'_>> = options.iter().map(|(name, value)| (*name, value)).collect();
             let listed = call(&client, "List", &("", options)).await.unwrap();
-            let (rows, cursor): (Vec<(String, String, BTreeMap<String, OwnedVariant>)>, String) = listed.body().deserialize().unwrap();
+            let (rows, cursor): (Vec<Row>, String) = listed.body().deserialize().unwrap();
             assert!(cursor.ends_with(".2"), "{cursor}");
             rows.into_iter().map(|(node, key, traits)| format!("{node}/{key} {}", **traits.get("Size").unwrap())).collect::<Vec<_>>()
         }

@@ -8,9 +8,9 @@ use peerwatch::front::desk::{Desk, Heard, Subscriber};
 use tokio::sync::mpsc;
 
 use crate::private::soon;
-use crate::room::Room;
+use crate::room::{Deed, Room};
 
-type News = mpsc::Sender<Box<dyn FnOnce(&mut Room) + Send>>;
+type News = mpsc::Sender<Deed>;
 
 /// A node that serves its desk, and a way to reach it.
 pub(crate) fn start(room: Room) -> (Desk, News) {

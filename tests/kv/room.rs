@@ -22,6 +22,9 @@ use tokio::sync::{mpsc, watch};
 /// 2026-11-20 03:12:00 UTC.
 const NOW: Wall = Wall(1_795_144_320_000);
 
+/// Something that happens to it by hand.
+pub(crate) type Deed = Box<dyn FnOnce(&mut Room) + Send>;
+
 /// A node, its disk, and what faces have of it.
 pub(crate) struct Room {
     node: Node,
@@ -54,7 +57,7 @@ impl Room {
     }
 
     /// Takes commands until the faces are gone.
-    pub(crate) async fn serve(mut self, mut news: mpsc::Receiver<Box<dyn FnOnce(&mut Self) + Send>>) {
+    pub(crate) async fn serve(mut self, mut news: mpsc::Receiver<Deed>) {
         let mut waiting = Vec::new();
         loop {
             tokio::select! {

@@ -62,7 +62,7 @@ impl Cluster {
             self.run_until(self.at + TOLD / 3)?;
             return Ok(Figures { virtual_ms: self.at, letters: self.world.taken.len() as u64, heads_ms, ..Figures::default() });
         }
-        self.wait(HEADS, Check::Ended, &ghosts, |cluster| cluster.returned())?;
+        self.wait(HEADS, Check::Ended, &ghosts, Self::returned)?;
         let told_ms = self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;
         self.mend();
         self.wait(TOLD, Check::Silence, &ghosts, Self::owes)?;

@@ -355,7 +355,8 @@ impl Cluster {
             }
             // Of two with one key one stops by itself, and then the other is the survivor.
             let undecided = self.twins().is_some() && self.plan.survivors.contains(&self.member(host));
-            if !self.plan.survivors.contains(&host) && !(undecided && self.was_copied(self.member(host))) && !self.is_ended(host) {
+            let spared = self.is_ended(host) || (undecided && self.was_copied(self.member(host)));
+            if !self.plan.survivors.contains(&host) && !spared {
                 self.hosts[host].dead = true;
                 let how = [How::Daemon, How::Power][below(&mut self.rng, 2)];
                 self.stop(host, how, None);

@@ -268,7 +268,7 @@ async fn watch(
             continue;
         }
         let wanted = |network: &str| flags.network.as_ref().is_none_or(|wanted| *wanted == network);
-        match header.member().map(|member| member.as_str()) {
+        match header.member().map(zbus::names::MemberName::as_str) {
             Some("Changed") => {
                 if let Some((network, change)) =
                     heard(&signal).filter(|(network, change)| wanted(network) && change.key.starts_with(prefix))

@@ -75,9 +75,9 @@ mod tests {
             for _ in 0..20 {
                 let most = [8, 200, 2000, 1 << 32][draw(4) as usize];
                 if draw(3) == 0 {
-                    counted.push(draw(most))
+                    counted.push(draw(most));
                 } else {
-                    known.push(draw(most))
+                    known.push(draw(most));
                 }
                 let now = of(&known, &counted);
                 assert!(before <= now, "{known:?} {counted:?}");

@@ -192,7 +192,7 @@ impl Dials {
         let mut busy = self.of.values().filter(|dial| dial.busy && now < dial.due).count();
         let mut missing = self.wanted().saturating_sub(around.links + busy);
         for peer in self.successors(around) {
-            let dial = self.of.get_mut(&peer).filter(|dial| !dial.linked && !(dial.busy && now < dial.due) && dial.due <= now);
+            let dial = self.of.get_mut(&peer).filter(|dial| !dial.linked && dial.due <= now);
             if let Some(dial) = dial {
                 dial.begin(now, peer, out);
                 busy += 1;

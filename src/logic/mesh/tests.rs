@@ -143,8 +143,11 @@ fn wishes(effects: &[Effect]) -> Vec<(u64, bool, Vec<u8>)> {
     effects.iter().filter_map(wish).collect()
 }
 
+/// Heads that were said over a link, whether they are all that there are, and how far each author's chain goes.
+type Said = (u64, bool, Vec<(u8, u64)>);
+
 /// Heads that were said: link, whether anything beyond was lost, author and sequence number.
-fn said(effects: &[Effect]) -> Vec<(u64, bool, Vec<(u8, u64)>)> {
+fn said(effects: &[Effect]) -> Vec<Said> {
     let said = |effect: &Effect| match effect {
         Effect::Send { link, message: Message::Heads(heads) } => {
             let heads_said = heads.heads.iter().map(|head| (head.chain.author.0[0], head.sequence)).collect();
@@ -481,7 +484,7 @@ fn no_deadline_lies_in_the_past_after_a_turn() {
     bench.link(1, 2, &[head(2, Lane::State, 9)]);
     bench.link(2, 3, &[head(2, Lane::State, 9), head(1, Lane::State, 9)]);
     for _ in 0..200 {
-        bench.with(|mesh, now, known, out| mesh.dial(now, known, out));
+        bench.with(Mesh::dial);
         bench.turn();
         let due = bench.mesh.deadline().expect("there is always something");
         assert!(now(bench.at).mono < due);
@@ -497,11 +500,11 @@ fn in_a_large_network_who_has_too_many_links_gives_up_its_own_one_by_one_and_kee
         bench.with(|mesh, now, known, out| mesh.up(now, id, node(peer), dialled, String::new(), known, out));
     }
     bench.turn();
-    let mut closed = |bench: &mut Bench, seconds: u64| {
+    let closed = |bench: &mut Bench, seconds: u64| {
         let mut count = 0;
         for _ in 0..seconds {
             bench.at += 1000;
-            bench.with(|mesh, now, known, out| mesh.dial(now, known, out));
+            bench.with(Mesh::dial);
             let ids: Vec<LinkId> =
                 bench.turn().iter().filter_map(|effect| if let Effect::Close { link, .. } = effect { Some(*link) } else { None }).collect();
             for id in ids {

@@ -28,7 +28,7 @@ impl Node {
             self.begin_after(chain, sequence, hash, out);
         }
         if self.upkeep.ledger.is_due(now.mono) {
-            let most = part(self.upkeep.ledger.len(), limits::AGE_PART);
+            let most = part(self.upkeep.ledger.count(), limits::AGE_PART);
             let again = before(now, limits::EVENTS_AGE + limits::EVENTS_GRACE);
             if self.let_go(now, Reach { before: before(now, limits::EVENTS_AGE), again, most, lives: None }) {
                 // A sixteenth of two weeks would be less than what comes in a day.
@@ -150,7 +150,7 @@ impl Node {
             self.drop_of_others(out);
         }
         if heavy {
-            let most = self.upkeep.ledger.len().div_ceil(4);
+            let most = self.upkeep.ledger.count().div_ceil(4);
             self.let_go(now, Reach { before: EVER, again: EVER, most, lives: None });
         }
         if crowded {

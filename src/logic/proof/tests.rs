@@ -115,7 +115,7 @@ fn a_word_that_is_said_again_is_no_news_and_one_of_a_former_admin_does_not_count
     let mut proofs = proofs();
     let word = revocation(1, 4, &[]);
     let again = entry(chain(1, 5, Lane::State), 1, 70, word.facts[0].clone());
-    proofs.take(&[word.clone()], || true);
+    proofs.take(std::slice::from_ref(&word), || true);
     assert_eq!(proofs.take(&[again], || true).news, []);
     let admins = Proofs::default();
     assert_eq!(admins.digest(), None);

@@ -201,7 +201,7 @@ fn lives_go_in_their_order() {
     let old = Reach { before: Wall((2 * DAY).cast_signed()), ..ALL };
     scene.look(old);
     assert_eq!(scene.look(Reach { lives: Some(life(2)), ..old }).0, [1]);
-    assert_eq!((scene.look(old).0, scene.ledger.len()), (vec![1], 1));
+    assert_eq!((scene.look(old).0, scene.ledger.count()), (vec![1], 1));
 }
 
 #[test]

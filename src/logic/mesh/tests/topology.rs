@@ -145,7 +145,7 @@ fn who_has_many_links_refuses_only_who_has_others() {
 #[test]
 fn far_links_are_exchanged_for_near_ones() {
     let mut bench = large(100);
-    let far = |peer: u8| if peer % 3 == 0 { 2000 } else { 90_000 };
+    let far = |peer: u8| if peer.is_multiple_of(3) { 2000 } else { 90_000 };
     let mut next = 0;
     for minute in 0..120 {
         bench.at = minute * 60_000;
