@@ -346,6 +346,9 @@ async fn keep_bus(mut bus: Option<dbus::Bus>, desks: Desks) {
     loop {
         if let Some(bus) = &mut bus {
             let error = bus.lost().await;
+            if error == dbus::BusError::Stopped {
+                return;
+            }
             tracing::warn!("off the system bus: {error}; trying again");
             pause = Duration::from_secs(1);
         }

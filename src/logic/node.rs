@@ -152,6 +152,8 @@ pub struct Node {
     beats: u64,
     /// The last heartbeat of each node.
     heartbeats: BTreeMap<NodeId, Signed<Heartbeat>>,
+    /// When this run began, by the wall clock.
+    began: Wall,
     /// When faces were last given something to show.
     pictured: Mono,
     /// The names of the lives that this run has lived, and whether it opened them.
@@ -293,6 +295,7 @@ impl Node {
             beat_due: now.mono,
             beats: 0,
             heartbeats: BTreeMap::new(),
+            began: now.wall,
             pictured: now.mono,
             names: BTreeMap::new(),
             outlived: None,

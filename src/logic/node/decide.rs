@@ -438,7 +438,7 @@ impl Node {
 
     /// The tally of a target, as last made.
     pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
-        self.tallies.get(target).cloned().unwrap_or_default()
+        self.tallies.get(target).cloned().unwrap_or_else(|| (Tally::default(), self.began))
     }
 }
 
