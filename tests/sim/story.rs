@@ -110,6 +110,7 @@ mod tests {
             &expect![[r#"
                 b t0#1 down ddf40f
                 a t0#1 down ddf40f
+                c t0#1 down ddf40f
                 b t0#1 down ddf40f
                 b t0#1 up 065e61
             "#]],
@@ -125,13 +126,14 @@ mod tests {
             options,
             plan,
             &expect![[r#"
-                d node:a#1 down, node:b#1 down c4f30e
                 b node:c#1 down, node:d#1 down d9d860
-                b t0#1 down ddf40f
+                d node:a#1 down, node:b#1 down c4f30e
                 d t0#1 down ddf40f
-                d t0#1 up 065e61
+                b t0#1 down ddf40f
                 b t0#1 up 065e61
-                d node:a#1 up, node:b#1 up, node:c#1 up, node:d#1 up a9008c
+                d t0#1 up 065e61
+                d node:b#1 up, node:d#1 up 9a7ab3
+                d node:a#1 up, node:c#1 up 6b74aa
             "#]],
         );
     }

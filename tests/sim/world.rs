@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peerwatch::base::id::{EntryHash, IntentKey};
-use peerwatch::base::notice::Letter;
+use peerwatch::base::notice::{Item, Letter};
 use peerwatch::base::outcome::{Look, Order, Outcome};
 use peerwatch::base::rng::Rng;
 use peerwatch::base::target::Probe;
@@ -114,15 +114,8 @@ impl Taken {
     }
 }
 
-/// Incidents and phases of a letter.
+/// Incidents and phases of a letter, as far as its text names them.
 pub fn read(letter: &Letter) -> Vec<(String, String)> {
-    let item = |text: &str| {
-        let first = text.lines().next()?;
-        let phase = ["up", "down", "degraded"]
-            .into_iter()
-            .find(|phase| first.contains(&format!(" is {phase} since ")) || (*phase == "up" && first.contains(" is up again.")))?;
-        let incident = text.lines().find_map(|line| line.strip_prefix("Incident:"))?;
-        Some((incident.trim().to_owned(), phase.to_owned()))
-    };
-    letter.text.split("\n--------\n\n").filter_map(item).collect()
+    let named = |item: &&Item| letter.text.contains(&item.incident.target.0);
+    letter.topic.items.iter().filter(named).map(|item| (item.incident.to_string(), item.phase.word().to_owned())).collect()
 }
