@@ -14,7 +14,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -65,7 +64,7 @@ pub struct Store {
     /// Whether damage was seen: then it is never called clean.
     damaged: Cell<bool>,
     /// Held for as long as the connection; dropped after it.
-    _lock: File,
+    _lock: begin::Taken,
 }
 
 /// Where a chain begins and ends in the database.

@@ -108,7 +108,8 @@ fn frames_keep_their_bounds_and_carry_every_entry_in_order() {
     let place = Place::new();
     let (mut store, _) = place.open();
     let (mut small, mut large) = (Author::new(1, Lane::State), Author::new(2, Lane::Days));
-    let small_ones = small.several(600);
+    // So small that their count is what bounds a frame of them.
+    let small_ones: Vec<Entry> = (0..600).map(|_| small.write(10)).collect();
     let large_ones: Vec<Entry> = (0..20).map(|_| large.write(limits::ENTRY - 300)).collect();
     store.commit(&records(&[small_ones.clone(), large_ones.clone()].concat()), &[]).unwrap();
     let mut reader = store.reader().unwrap();

@@ -68,8 +68,20 @@ pub(super) fn open(directory: &Path, runtime: &Path, network: NetworkId, me: Nod
     Ok((store, Opening { created, continuous, unclean }))
 }
 
-/// Makes the directory, readable by nobody else, and takes it for this process until the file is dropped.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+/// The state directory, taken by this process until this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken(File);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // Said, and not left to the closing: a child that is just being started still has the file for a moment, and with
+        // it the lock.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Makes the directory, readable by nobody else, and takes it.
+fn lock(directory: &Path) -> Result<Taken, OpenError> {
     let private = 0o700;
     DirBuilder::new().recursive(true).mode(private).create(directory).map_err(|error| refuse(directory, &error))?;
     let permissions = fs::metadata(directory).map_err(|error| refuse(directory, &error))?.permissions();
@@ -80,7 +92,7 @@ fn lock(directory: &Path) -> Result<File, OpenError> {
     let path = directory.join("lock");
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(|error| refuse(&path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Taken(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.into() }),
         Err(TryLockError::Error(error)) => Err(refuse(&path, &error)),
     }
