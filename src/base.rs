@@ -12,6 +12,7 @@ pub mod id;
 pub mod key;
 pub mod kv;
 pub mod limits;
+pub mod maintenance;
 pub mod note;
 pub mod notice;
 pub mod outcome;

@@ -5,6 +5,7 @@
 
 use crate::base::hours::Hours;
 use crate::base::id::TargetId;
+use crate::base::target::Severity;
 use crate::base::template::{Field, Shape, Template};
 use crate::base::time::Wall;
 
@@ -17,17 +18,29 @@ pub struct Only {
     pub groups: Vec<String>,
     /// Incidents whose first bad look lies within these hours.
     pub hours: Option<Hours>,
+    /// Incidents that matter so much; none stands for all.
+    pub severities: Vec<Severity>,
 }
 
 impl Only {
+    /// Whether an incident that matters so much is wanted.
+    #[must_use]
+    pub fn is_for(&self, severity: Severity) -> bool {
+        self.severities.is_empty() || self.severities.contains(&severity)
+    }
+
     /// Whether an incident of a target is wanted, that began at this moment as the journal has it.
     #[must_use]
     pub fn wants(&self, target: &TargetId, group: Option<&str>, since: Wall) -> bool {
-        let named = self.targets.iter().any(|pattern| fits(pattern, &target.0));
-        let grouped = group.is_some_and(|group| self.groups.iter().any(|known| known == group));
         let everything = self.targets.is_empty() && self.groups.is_empty();
-        (everything || named || grouped) && self.hours.as_ref().is_none_or(|hours| hours.contain(since))
+        (everything || names(&self.targets, &self.groups, target, group)) && self.hours.as_ref().is_none_or(|hours| hours.contain(since))
     }
+}
+
+/// Whether a target is among these, by its name or its group.
+#[must_use]
+pub fn names(targets: &[String], groups: &[String], target: &TargetId, group: Option<&str>) -> bool {
+    targets.iter().any(|pattern| fits(pattern, &target.0)) || group.is_some_and(|group| groups.iter().any(|known| known == group))
 }
 
 /// Whether a name fits a pattern, in which `*` stands for any letters, also none.

@@ -1,6 +1,6 @@
 //! What faces ask of a node, and what they get back.
 
-use crate::base::id::NodeId;
+use crate::base::id::{IncidentId, NodeId};
 use crate::base::kv::Write;
 use crate::base::notice::Delivery;
 use crate::base::settings::Phase;
@@ -39,6 +39,33 @@ pub enum Command {
         /// What seems to have happened.
         phase: Phase,
     },
+    /// Somebody sees to an incident: nobody is reminded of it any more.
+    Acknowledge {
+        /// `TARGET#NUMBER`, or the target alone if its incident is open.
+        incident: String,
+        /// Who; may be empty. At most [`crate::base::limits::quiet::PERSON`] bytes.
+        person: String,
+        /// For people: one line.
+        reason: String,
+    },
+    /// Nothing new is told of some targets for a while.
+    Silence {
+        /// A target, a pattern with `*`, a group, or `group:NAME`.
+        what: String,
+        /// For how long.
+        lasts: Span,
+        /// As in [`Command::Acknowledge`].
+        person: String,
+        /// For people: one line.
+        reason: String,
+    },
+    /// A silence ends before its time.
+    EndSilence {
+        /// Its number, or the beginning of it.
+        id: String,
+        /// As in [`Command::Acknowledge`].
+        person: String,
+    },
     /// This node writes all of this in its part of the key/value store, or none of it.
     Write(Vec<Write>),
     /// Find the way to a node over the links that there are now.
@@ -67,6 +94,12 @@ pub enum Reply {
         /// The key.
         key: String,
     },
+    /// That somebody sees to this incident is written.
+    Acknowledged(IncidentId),
+    /// The silence of this number holds.
+    Silenced(String),
+    /// The silence of this number is over.
+    Unsilenced(String),
     /// The way to the node, or none was found in time.
     Traced(Option<Way>),
     /// What became of an example, by channel, in the order of the file.

@@ -14,6 +14,7 @@ mod fragment;
 mod hash;
 mod host;
 mod local;
+mod maintenance;
 mod network;
 mod notify;
 mod probe;

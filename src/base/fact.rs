@@ -24,6 +24,12 @@ pub enum Fact {
     Opened(Opened),
     /// A target's standing is good again.
     Closed(Closed),
+    /// Somebody knows of an incident and sees to it.
+    Acknowledged(Acknowledged),
+    /// Of some targets nothing new is told for a while.
+    Silenced(Silenced),
+    /// A silence is over.
+    Unsilenced(Unsilenced),
     /// The author would perform an action for these keys.
     Propose(Propose),
     /// The author will not hinder this ballot.
@@ -287,6 +293,67 @@ pub struct Closed {
     pub standing: Standing,
 }
 
+/// Somebody knows of an incident: nobody is reminded of it any more. It names one incident, so the next one of its target
+/// is told and reminded of like any.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Acknowledged {
+    /// Which.
+    #[n(0)]
+    pub incident: IncidentId,
+    /// When, by the author's wall clock in milliseconds.
+    #[n(1)]
+    pub at: i64,
+    /// Who, as the face was told; may be empty.
+    #[n(2)]
+    pub person: String,
+    /// Why or what is done, one line; may be empty.
+    #[n(3)]
+    pub reason: String,
+}
+
+/// Of some targets nothing new is told until an [`Unsilenced`] with the same number. It may be said again as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Silenced {
+    /// Drawn by the author.
+    #[n(0)]
+    pub id: u32,
+    /// Targets by name, `*` for any letters.
+    #[n(1)]
+    pub targets: Vec<String>,
+    /// Targets by group.
+    #[n(2)]
+    pub groups: Vec<String>,
+    /// When it began, by the author's wall clock in milliseconds.
+    #[n(3)]
+    pub at: i64,
+    /// For how many milliseconds it was asked.
+    #[n(4)]
+    pub lasts: u64,
+    /// As in [`Acknowledged::person`].
+    #[n(5)]
+    pub person: String,
+    /// Why, one line; may be empty.
+    #[n(6)]
+    pub reason: String,
+}
+
+/// A silence is over, whoever began it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+pub struct Unsilenced {
+    /// Which.
+    #[n(0)]
+    pub id: u32,
+    /// When, by the author's wall clock in milliseconds.
+    #[n(1)]
+    pub at: i64,
+    /// Somebody ended it before its time.
+    #[n(2)]
+    pub early: bool,
+    /// As in [`Acknowledged::person`].
+    #[n(3)]
+    pub person: String,
+}
+
 /// A candidate asks for the votes on a group of keys. The entry's hash names the ballot.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Propose {
@@ -468,6 +535,9 @@ kinds! {
     17 Retired State,
     32 Opened Events,
     33 Closed Events,
+    34 Acknowledged Events,
+    35 Silenced Events,
+    36 Unsilenced Events,
     40 Propose Events,
     41 Grant Events,
     42 Yield Events,

@@ -3,9 +3,9 @@
 //! Whether a moment lies within them follows from the moment and the rules of the zone alone. The rules come
 //! with the program, not from the host, so that all nodes of one version decide alike; no clock is read here.
 
-use jiff::Timestamp;
-use jiff::civil::{Time, Weekday};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::{AmbiguousTimestamp, TimeZone, TimeZoneDatabase};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::base::time::Wall;
 
@@ -66,6 +66,19 @@ impl Hours {
         })
     }
 
+    /// Whether a moment lies between the beginning and the end of a stretch, each taken for itself where the clocks of the
+    /// zone change. So a stretch is one piece and never shorter than it is written: an hour that the clocks pass twice
+    /// belongs to it both times, and one that they leave out is made up for after the end. A moment that no calendar has
+    /// does not lie in any.
+    #[must_use]
+    pub fn span(&self, moment: Wall) -> bool {
+        let Ok(moment) = Timestamp::from_millisecond(moment.0) else { return false };
+        let today = moment.to_zoned(self.zone.clone()).datetime().date();
+        // What began the day before may last until now, and with what is made up for a little longer.
+        let days = [today.checked_sub(2.days()), today.yesterday(), Ok(today)];
+        days.into_iter().flatten().any(|day| self.stretches.iter().any(|stretch| stretch.holds(day, &self.zone, moment)))
+    }
+
     /// As they were written: the stretches, and the zone.
     #[must_use]
     pub fn written(&self) -> (&[String], &str) {
@@ -92,6 +105,28 @@ impl Stretch {
             return Err(format!("\"{text}\" begins when it ends; leave the times out for whole days"));
         }
         Ok(Self { days, from, to })
+    }
+}
+
+impl Stretch {
+    /// Whether a moment lies in the stretch that begins on a day, if one does.
+    fn holds(&self, day: Date, zone: &TimeZone, moment: Timestamp) -> bool {
+        let at = |minute: u16| {
+            let (days, minute) = (i64::from(minute / WHOLE_DAY), i64::from(minute % WHOLE_DAY));
+            let midnight = day.checked_add(days.days()).ok()?.to_datetime(Time::midnight());
+            Some(zone.to_ambiguous_timestamp(midnight.checked_add(minute.minutes()).ok()?))
+        };
+        // What is left out begins when the clocks have jumped, and what happens twice the first time.
+        let begin = |at: AmbiguousTimestamp| at.compatible().ok();
+        if !self.days[day_of(day.weekday())] {
+            return false;
+        }
+        let to = if self.from < self.to { self.to } else { self.to + WHOLE_DAY };
+        let (from, end) = (at(self.from).and_then(begin), at(to).and_then(|at| at.later().ok()));
+        let (Some(from), Some(end)) = (from, end) else { return false };
+        let written = SignedDuration::from_mins(i64::from(to - self.from));
+        let end = from.checked_add(written).map_or(end, |least| end.max(least));
+        from <= moment && moment < end
     }
 }
 
@@ -185,6 +220,40 @@ mod tests {
             ("2026-10-26T07:00:00Z", true),
         ];
         check(&["08:00-18:00"], "Europe/Berlin", &moments);
+    }
+
+    #[test]
+    fn a_span_is_one_piece_and_as_long_as_written_when_the_clocks_change() {
+        let spans = |hours: &str, moments: &[(&str, bool)]| {
+            let hours = Hours::parse(&[hours], "Europe/Berlin").unwrap();
+            for (text, within) in moments {
+                let moment: Timestamp = text.parse().unwrap();
+                assert_eq!(hours.span(Wall(moment.as_millisecond())), *within, "{text} in {:?}", hours.written());
+            }
+        };
+        // On 2026-03-29 it is 03:00 summer time (01:00 UTC) right after 01:59; the hour from two to three does not happen.
+        let left_out = [
+            ("2026-03-29T00:59:59Z", false),
+            ("2026-03-29T01:00:00Z", true),
+            ("2026-03-29T01:59:59Z", true),
+            ("2026-03-29T02:00:00Z", false),
+        ];
+        spans("Sun 02:00-03:00", &left_out);
+        spans("Sun 01:30-03:30", &[("2026-03-29T00:30:00Z", true), ("2026-03-29T02:29:59Z", true), ("2026-03-29T02:30:00Z", false)]);
+        // On 2026-10-25 the hour from two to three happens twice, from 00:00 to 02:00 UTC.
+        let twice = [
+            ("2026-10-24T23:29:59Z", false),
+            ("2026-10-24T23:30:00Z", true),
+            ("2026-10-25T00:45:00Z", true),
+            ("2026-10-25T01:29:59Z", true),
+            ("2026-10-25T01:30:00Z", false),
+        ];
+        spans("Sun 01:30-02:30", &twice);
+        spans("Sun 02:00-03:00", &[("2026-10-25T00:00:00Z", true), ("2026-10-25T01:59:59Z", true), ("2026-10-25T02:00:00Z", false)]);
+        // Over midnight, and on a day like any.
+        spans("Sat 23:00-02:30", &[("2026-10-24T21:00:00Z", true), ("2026-10-25T01:29:59Z", true), ("2026-10-25T01:30:00Z", false)]);
+        spans("Tue 02:00-04:00", &[("2026-11-17T01:00:00Z", true), ("2026-11-17T03:00:00Z", false), ("2026-11-18T01:30:00Z", false)]);
+        spans("Tue", &[("2026-11-16T23:00:00Z", true), ("2026-11-17T22:59:59Z", true), ("2026-11-17T23:00:00Z", false)]);
     }
 
     #[test]

@@ -219,6 +219,15 @@ pub struct IncidentId {
     pub number: u32,
 }
 
+impl IncidentId {
+    /// Reads `TARGET#NUMBER`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (target, number) = text.rsplit_once('#')?;
+        Some(Self { target: TargetId(target.to_owned()), number: number.parse().ok()? })
+    }
+}
+
 impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.target, self.number)

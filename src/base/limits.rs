@@ -2,6 +2,8 @@
 //!
 //! A bound that a person may choose is a setting instead.
 
+pub mod quiet;
+
 use crate::base::time::Span;
 
 /// Bytes of one line of detail from a probe, a peer or a server: a screen line or two.

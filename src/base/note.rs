@@ -4,6 +4,7 @@
 use crate::base::id::TargetId;
 use crate::base::id::{IncidentId, NodeId};
 use crate::base::outcome::{Standing, Verdict};
+use crate::base::time::Span;
 
 /// How urgent a remark is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +41,12 @@ pub enum Note {
     Opened { incident: IncidentId, standing: Standing, reason: String },
     /// An incident closed.
     Closed { incident: IncidentId },
+    /// Somebody sees to an incident.
+    Acknowledged { incident: IncidentId, by: String, reason: String },
+    /// A silence begins: of what, for how long.
+    Silenced { id: String, what: String, lasts: Span, by: String, reason: String },
+    /// A silence is over.
+    Unsilenced { id: String, by: String, early: bool },
     /// A peer sent something that was refused; the link may be closed.
     Refused { peer: String, reason: String },
     /// A peer's chain contradicts ours.
@@ -74,6 +81,9 @@ impl Note {
             | Self::Unlinked { .. }
             | Self::Alive { .. }
             | Self::Closed { .. }
+            | Self::Acknowledged { .. }
+            | Self::Silenced { .. }
+            | Self::Unsilenced { .. }
             | Self::Sending { .. }
             | Self::Told { .. }
             | Self::Rejoined
@@ -103,6 +113,9 @@ impl Note {
             Self::Judged { .. } => "judged",
             Self::Opened { .. } => "opened",
             Self::Closed { .. } => "closed",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Silenced { .. } => "silenced",
+            Self::Unsilenced { .. } => "unsilenced",
             Self::Refused { .. } => "refused",
             Self::Contradiction { .. } => "contradiction",
             Self::Forked { .. } => "forked",
@@ -132,6 +145,12 @@ impl std::fmt::Display for Note {
                 write!(f, "incident {incident}: {} is {}: {reason}", incident.target, standing.word())
             }
             Self::Closed { incident } => write!(f, "incident {incident} is over"),
+            Self::Acknowledged { incident, by, reason } => write!(f, "{by} acknowledged {incident}{}", because(reason)),
+            Self::Silenced { id, what, lasts, by, reason } => {
+                write!(f, "{by} silenced {what} for {lasts}{} (silence {id})", because(reason))
+            }
+            Self::Unsilenced { id, by, early: true } => write!(f, "{by} ended silence {id}"),
+            Self::Unsilenced { id, by: _, early: false } => write!(f, "silence {id} is over"),
             Self::Refused { peer, reason } => write!(f, "refused from {peer}: {reason}"),
             Self::Contradiction { author, reason } => write!(f, "the chain of {author} contradicts itself: {reason}"),
             Self::Forked { author, chain, end } => write!(
@@ -154,4 +173,9 @@ impl std::fmt::Display for Note {
             Self::Incarnated { reason } => write!(f, "a new incarnation begins: {reason}"),
         }
     }
+}
+
+/// A reason behind what it is for, if there is one.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }

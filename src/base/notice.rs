@@ -4,6 +4,7 @@
 use crate::base::id::{EntryHash, IncidentId};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Phase, Way};
+use crate::base::target::Severity;
 use crate::base::time::{Micros, Span, Wall};
 
 /// One action for one group of notices: what is sent, how, and until when.
@@ -66,6 +67,12 @@ pub struct Item {
     pub phase: Phase,
     /// The worst standing of the incident.
     pub standing: Standing,
+    /// How much that matters.
+    pub severity: Severity,
+    /// The how manieth reminder this is; none for a notice.
+    pub reminder: u32,
+    /// Who sees to it, and why or what is done, if anybody said so.
+    pub acknowledged: Option<(String, String)>,
     /// What the target is listed under.
     pub group: Option<String>,
     /// What is looked at, in a few words.

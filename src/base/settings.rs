@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::base::channel::{Only, Webhook};
 use crate::base::id::{NetworkId, NodeId};
+use crate::base::maintenance::Maintenance;
 use crate::base::outcome::Standing;
 use crate::base::target::{Expected, Target};
 use crate::base::time::Span;
@@ -85,6 +86,8 @@ pub struct Network {
     pub targets: Vec<Target>,
     /// How people are told.
     pub channels: Vec<Channel>,
+    /// When nothing new is told of which targets.
+    pub maintenance: Vec<Maintenance>,
     /// How long a granted ballot may act; 10 s to 10 min.
     pub lease: Span,
     /// Bytes that the journal may take on disk; a node that reaches it drops its oldest roll-ups.
@@ -161,6 +164,11 @@ pub struct Channel {
     pub only: Only,
     /// What falls within this time leaves together; 30 s at most.
     pub group: Span,
+    /// Who was told is reminded after this time, then after twice that, and so on up to
+    /// [`limits::REMIND_MOST`](crate::base::limits::REMIND_MOST), until the incident is over or acknowledged. Never without.
+    pub remind: Option<Span>,
+    /// Only what nobody has acknowledged this long after it opened is told.
+    pub escalate: Option<Span>,
 }
 
 /// A way to people.

@@ -3,6 +3,7 @@
 //! These are complete values; `base::config` makes them from text and no other place has defaults.
 
 use crate::base::id::{NodeId, TargetId};
+use crate::base::outcome::Standing;
 use crate::base::time::{Micros, Span};
 
 /// Something watched: a node, or anything that a probe can reach.
@@ -32,8 +33,44 @@ pub struct Target {
     pub expected: Expected,
     /// Where to read what to do.
     pub runbook: Option<String>,
+    /// How bad it is when it is down.
+    pub severity: Severity,
     /// One of the things an isolated node cannot reach; watched by every node, never told.
     pub reference: bool,
+}
+
+/// How much a bad standing matters to people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// It can wait until the morning.
+    Warning,
+    /// It cannot.
+    #[default]
+    Critical,
+}
+
+impl Severity {
+    /// All of them, the least first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The word in files and for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// How much a standing matters of a target that is so severe when it is down: what is merely degraded is a warning
+    /// at most.
+    #[must_use]
+    pub fn at(self, standing: Standing) -> Self {
+        if standing == Standing::Degraded { self.min(Self::Warning) } else { self }
+    }
 }
 
 /// A way of looking.

@@ -34,6 +34,12 @@ pub struct View {
     pub targets: Arc<[Arc<TargetView>]>,
     /// Open incidents, newest first, then closed ones, newest first.
     pub incidents: Arc<[Arc<IncidentView>]>,
+    /// Silences that hold, oldest first.
+    pub silences: Arc<[SilenceView]>,
+    /// Names of the maintenance windows that are open by this node's wall clock.
+    pub windows: Arc<[String]>,
+    /// What happened, newest first; at most [`crate::base::limits::quiet::EVENTS_SHOWN`].
+    pub events: Arc<[Arc<EventView>]>,
     /// Chains and heads.
     pub journal: Arc<JournalView>,
 }
@@ -216,8 +222,57 @@ pub struct IncidentView {
     pub reason: String,
     /// The votes that it rests on: node name and verdict.
     pub votes: Vec<(String, Verdict)>,
+    /// Who sees to it, if anybody said so.
+    pub acknowledged: Option<AcknowledgedView>,
     /// What people were told, or are to be told.
     pub notices: Vec<NoticeView>,
+}
+
+/// That somebody sees to an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcknowledgedView {
+    /// Who, by which node.
+    pub by: String,
+    /// When, by that node's wall clock.
+    pub at: Wall,
+    /// Why or what is done; may be empty.
+    pub reason: String,
+}
+
+/// Something that happened, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventView {
+    /// When, by the clock of the node that said it.
+    pub at: Wall,
+    /// `opened`, `closed`, `told`, `failed`, `acknowledged`, `silenced` or `unsilenced`.
+    pub kind: &'static str,
+    /// Which node said it.
+    pub node: String,
+    /// The incident, if it is about one.
+    pub incident: Option<IncidentId>,
+    /// The channel, if it is about one.
+    pub channel: Option<String>,
+    /// All of it, in words.
+    pub text: String,
+}
+
+/// A silence that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceView {
+    /// Its number.
+    pub id: String,
+    /// Targets by name, `*` for any letters.
+    pub targets: Vec<String>,
+    /// Targets by group.
+    pub groups: Vec<String>,
+    /// Who began it, by which node.
+    pub by: String,
+    /// When, by that node's wall clock.
+    pub at: Wall,
+    /// For how long it was asked.
+    pub lasts: Span,
+    /// Why; may be empty.
+    pub reason: String,
 }
 
 /// One notice of an incident.
@@ -227,8 +282,10 @@ pub struct NoticeView {
     pub channel: String,
     /// `down`, `degraded` or `up`.
     pub phase: &'static str,
-    /// `waiting`, `voting`, `sending`, `told` or `failed`.
+    /// `waiting`, `voting`, `sending`, `told`, `failed`, or `quiet`: it is kept back, and the detail says why.
     pub state: &'static str,
+    /// How many reminders followed.
+    pub reminders: u32,
     /// Which node sends or sent it.
     pub by: Option<String>,
     /// When, by that node's wall clock.

@@ -5,6 +5,7 @@
 //! environment variables that say what the terminal can do.
 
 mod client;
+mod incident;
 mod journal;
 mod kv;
 mod node;
@@ -67,6 +68,22 @@ enum Verb {
         #[arg(long)]
         open: bool,
     },
+    /// What happened, newest first: opened, closed, told, failed, acknowledged, silenced
+    Events {
+        /// At most so many, 1 to 500
+        #[arg(long, short = 'n', default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+        most: u32,
+    },
+    /// Say that somebody sees to an incident: nobody is reminded of it any more (root only)
+    Ack {
+        /// Its name, as shop#3, or its target
+        incident: String,
+        /// Why or what is done, for people: one line
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// Tell nothing new of some targets for a while (root only)
+    Silence(incident::Silence),
     /// Print a line for each change until interrupted
     Watch,
     /// Every node pings a host now (root only)
@@ -217,6 +234,9 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         Verb::Network { change: Change::Retire { node, reason } } => return revoke(flags, node, reason, true).await,
         Verb::Journal { work } => return journal::run(flags, work, &terminal).await,
         Verb::Watch => return watch(flags, clock, &terminal).await,
+        Verb::Ack { incident, reason } => return incident::acknowledge(flags, incident, reason).await,
+        Verb::Silence(silence) => return incident::silence(flags, silence, &terminal).await,
+        Verb::Events { most } => return incident::events(flags, *most, &terminal).await,
         Verb::Kv { verb } => return kv::run(flags, verb, clock, &terminal).await,
         Verb::Notify { verb } => return notify::run(flags, verb, &terminal).await,
         _ => {}
@@ -237,6 +257,9 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         }),
         Verb::Incidents { open } => print::incidents(&views, *open, &terminal),
         Verb::Watch
+        | Verb::Ack { .. }
+        | Verb::Silence(_)
+        | Verb::Events { .. }
         | Verb::Ping { .. }
         | Verb::Trace { .. }
         | Verb::Kv { .. }

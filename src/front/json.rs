@@ -13,6 +13,7 @@
 //! Nothing here sends, escapes for HTML or asks; `front::web` and `front::cli` do.
 
 mod answer;
+mod event;
 mod incident;
 mod journal;
 mod node;
@@ -24,7 +25,8 @@ use crate::base::id::{Incarnation, hex};
 use crate::base::time::{Micros, Span, Wall};
 
 pub use answer::{Hop, Trace, Tried, Vantage, trace, vantages};
-pub use incident::{Incident, Notice, Vote, incident, incidents};
+pub use event::{Event, Silence, event, events, silence, silences};
+pub use incident::{Acknowledgement, Incident, Notice, Vote, incident, incidents};
 pub use journal::{Behind, Chain, Fork, Head, Journal, Stats, Verified, chain, journal, stats};
 pub use node::{Link, Node, node, nodes};
 pub use status::{NodeCounts, Status, TargetCounts, node_counts, status, target_counts, worst};

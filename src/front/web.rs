@@ -14,6 +14,7 @@ mod access;
 mod api;
 mod kv;
 mod page;
+mod quiet;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -179,6 +180,10 @@ fn routes(shared: Shared) -> Router {
         .route("/api/v1/targets/{name}", get(api::target))
         .route("/api/v1/targets/{name}/samples", get(api::samples))
         .route("/api/v1/incidents", get(api::incidents))
+        .route("/api/v1/incidents/{id}/ack", post(quiet::acknowledge))
+        .route("/api/v1/events", get(quiet::events))
+        .route("/api/v1/silences", get(quiet::silences).post(quiet::silence))
+        .route("/api/v1/silences/{id}", delete(quiet::end))
         .route("/api/v1/journal", get(api::journal))
         .route("/api/v1/journal/stats", get(api::journal_stats))
         .route("/api/v1/ping", post(api::ping))
@@ -237,7 +242,14 @@ async fn guard(mut response: Response) -> Response {
 
 async fn refuse_method(method: Method, uri: Uri) -> Trouble {
     let error = format!("{} does not take {method}", uri.path());
-    let remedy = if ["/api/v1/ping", "/api/v1/trace"].contains(&uri.path()) {
+    let path = uri.path();
+    let remedy = if path.ends_with("/ack") {
+        "Use POST with a token: it says that somebody sees to the incident."
+    } else if path == "/api/v1/silences" {
+        "Use GET for what holds, and POST with a token to begin one."
+    } else if path.starts_with("/api/v1/silences/") {
+        "Use DELETE with a token: it ends the silence."
+    } else if ["/api/v1/ping", "/api/v1/trace"].contains(&uri.path()) {
         "Use POST: it makes every node send packets."
     } else if uri.path() == "/api/v1/kv" {
         "Use GET for what is there, and POST with a token to write several things at once."
@@ -251,7 +263,7 @@ async fn refuse_method(method: Method, uri: Uri) -> Trouble {
 
 async fn unknown_path(uri: Uri) -> Trouble {
     let remedy = "The page is at /. JSON is at /api/v1/ followed by state, networks, nodes, targets, targets/NAME, \
-                  targets/NAME/samples, incidents, journal, journal/stats, kv, kv/NODE/KEY, stream (events), ping or trace (both POST). \
+                  targets/NAME/samples, incidents, incidents/ID/ack (POST), events, silences, silences/ID (DELETE), journal, journal/stats, kv, kv/NODE/KEY, stream (events), ping or trace (both POST). \
                   /-/healthy and /-/ready say how it is.";
     Trouble::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()), remedy)
 }

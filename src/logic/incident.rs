@@ -185,6 +185,12 @@ impl Incidents {
         Some((IncidentId { target: target.clone(), number: *number }, incident))
     }
 
+    /// All incidents of a target.
+    pub fn of<'a>(&'a self, target: &TargetId) -> impl Iterator<Item = &'a Incident> + use<'a> {
+        let last = self.last(target);
+        self.targets.get(target).into_iter().flat_map(move |numbers| numbers.range(..=last).map(|(_, incident)| incident))
+    }
+
     /// One incident.
     #[must_use]
     pub fn get(&self, id: &IncidentId) -> Option<&Incident> {
@@ -294,6 +300,13 @@ impl Incident {
             return None;
         }
         self.closed.iter().max_by_key(|(entry, (said, _))| (*said, **entry)).map(|(_, (said, fact))| (said, fact))
+    }
+
+    /// When its first opening was said, and its end if it is over, in the order without clocks.
+    #[must_use]
+    pub fn stretch(&self) -> (u64, Option<u64>) {
+        let first = self.opened.values().map(|(said, _)| said.lamport).min().unwrap_or_default();
+        (first, self.closing().map(|(said, _)| said.lamport))
     }
 
     /// How long it is still too fresh here to be closed.

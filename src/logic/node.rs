@@ -5,8 +5,10 @@
 //! folds) apart from what this run of the daemon knows for itself, so that the folds can be made
 //! anew from the store at any time: after a failed commit nothing of that turn has happened.
 
+mod chronicle;
 mod decide;
 mod example;
+mod hush;
 mod life;
 mod picture;
 mod prove;
@@ -16,6 +18,7 @@ mod recall;
 mod receive;
 mod say;
 mod seek;
+mod silence;
 mod tend;
 mod values;
 mod watch;
@@ -34,7 +37,7 @@ use crate::base::rng::Rng;
 use crate::base::settings::{Member, Network};
 use crate::base::target::{Expected, Target};
 use crate::base::time::{Mono, Now, Span, Wall};
-use crate::base::view::{Presence, TargetView, View};
+use crate::base::view::{EventView, Presence, TargetView, View};
 use crate::base::wire::{Head, Heartbeat, Hello, Signed, VERSION};
 use crate::logic::effect::Effects;
 use crate::logic::fork::Search;
@@ -45,11 +48,14 @@ use crate::logic::journal::Journal;
 use crate::logic::kv::Parts;
 use crate::logic::liveness::Liveness;
 use crate::logic::mesh::Mesh;
+use crate::logic::node::hush::Waits;
 use crate::logic::node::life::Waiting;
 use crate::logic::node::prove::Undone;
 use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
+use crate::logic::past::Recent;
 use crate::logic::proof::Proofs;
+use crate::logic::quiet::Quiet;
 use crate::logic::rank::Ranks;
 use crate::logic::report::Reports;
 use crate::logic::request::Requests;
@@ -106,6 +112,8 @@ pub struct Node {
     reports: Reports,
     incidents: Incidents,
     intents: Intents,
+    quiet: Quiet,
+    recent: Recent,
     proofs: Proofs,
     parts: Parts,
     // What this run knows for itself.
@@ -144,6 +152,8 @@ pub struct Node {
     announced: bool,
     /// The version of the journal that `wanted` follows from.
     wanted_of: Option<u64>,
+    /// What this run knows of how long things have been as they are.
+    waits: Waits,
     /// When votes that hang on the mere passing of time are looked at again.
     nudge: Option<Mono>,
     alone_since: Option<Mono>,
@@ -188,6 +198,8 @@ pub struct Node {
     /// Targets whose tally must be made again.
     dirty: BTreeSet<TargetId>,
     shown: BTreeMap<TargetId, Arc<TargetView>>,
+    /// What happened, as it was last shown.
+    events: Arc<[Arc<EventView>]>,
     /// Targets whose picture must be made again.
     stale: BTreeSet<TargetId>,
     changed: bool,
@@ -264,6 +276,8 @@ impl Node {
             reports: Reports::default(),
             incidents: Incidents::default(),
             intents: Intents::new(me, lease),
+            quiet: Quiet::default(),
+            recent: Recent::default(),
             proofs: Proofs::default(),
             mesh: Mesh::new(me, seed ^ MESH),
             liveness: Liveness::new(now),
@@ -289,6 +303,7 @@ impl Node {
             voting_since: None,
             announced: false,
             wanted_of: None,
+            waits: Waits::default(),
             nudge: None,
             alone_since: Some(now.mono),
             isolated: false,
@@ -314,6 +329,7 @@ impl Node {
             tallies: BTreeMap::new(),
             dirty: BTreeSet::new(),
             shown: BTreeMap::new(),
+            events: [].into(),
             stale: BTreeSet::new(),
             changed: true,
             settings,
@@ -514,6 +530,7 @@ impl Node {
             self.say(now);
             self.say_rollups(now);
             self.flush(now, out);
+            self.end_silences(now, out);
             self.consider(now, out);
             self.flush(now, out);
             self.vote(now, out);

@@ -103,6 +103,7 @@ mod tests {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: crate::base::target::Severity::default(),
             reference: false,
         }
     }

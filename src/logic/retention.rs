@@ -55,6 +55,8 @@ pub struct Survey {
     pub open: BTreeSet<EntryHash>,
     /// What may be told of these incidents.
     pub keys: BTreeMap<IntentKey, IncidentId>,
+    /// Silences whose beginning is in force, and whether each holds.
+    pub silences: BTreeMap<u32, bool>,
     /// Keys of which no receipt is known, where votes hold until somebody settles them.
     pub unsettled: BTreeSet<IntentKey>,
 }
@@ -115,6 +117,7 @@ impl Ledger {
         }
         let holds = |fact: &&Fact| match fact {
             Fact::Opened(_) | Fact::Closed(_) | Fact::Propose(_) | Fact::Grant(_) | Fact::Executing(_) => true,
+            Fact::Acknowledged(_) | Fact::Silenced(_) | Fact::Unsilenced(_) => true,
             Fact::Done(done) => done.success,
             _ => false,
         };
@@ -235,6 +238,8 @@ struct Case<'a> {
     opened: BTreeMap<&'a IncidentId, Vec<(Standing, Place)>>,
     closed: BTreeMap<&'a IncidentId, Vec<(&'a Closed, Place)>>,
     done: BTreeMap<EntryHash, Place>,
+    /// What people said about being told, which is said again as it was.
+    quiet: Vec<(&'a Fact, Place)>,
 }
 
 impl<'a> Case<'a> {
@@ -254,6 +259,7 @@ impl<'a> Case<'a> {
             opened: BTreeMap::new(),
             closed: BTreeMap::new(),
             done: BTreeMap::new(),
+            quiet: Vec::new(),
         };
         let items = ledger.lives.iter().flat_map(|(incarnation, life)| {
             (life.base + 1..).zip(&life.items).map(move |(sequence, item)| ((*incarnation, sequence), item))
@@ -263,6 +269,7 @@ impl<'a> Case<'a> {
                 Fact::Opened(opened) => case.opened.entry(&opened.incident).or_default().push((opened.standing, place)),
                 Fact::Closed(closed) => case.closed.entry(&closed.incident).or_default().push((closed, place)),
                 Fact::Done(done) => drop(case.done.entry(done.ballot).or_insert(place)),
+                Fact::Acknowledged(_) | Fact::Silenced(_) | Fact::Unsilenced(_) => case.quiet.push((fact, place)),
                 _ => {}
             }
         }
@@ -281,6 +288,10 @@ impl<'a> Case<'a> {
                 let incidents = told.map(|(incident, _)| incident).chain(named);
                 incidents.map(|incident| self.is_alive(incident, passed)).max().unwrap_or(Hold::Free)
             }
+            Fact::Acknowledged(fact) => self.is_alive(&fact.incident, passed),
+            Fact::Silenced(fact) if self.survey.silences.get(&fact.id) == Some(&true) => Hold::Again,
+            // Without its end a silence would begin anew.
+            Fact::Unsilenced(fact) if [self.survey, self.before].iter().any(|known| known.silences.contains_key(&fact.id)) => Hold::Again,
             Fact::Propose(propose) => self.stays(&propose.keys),
             Fact::Grant(grant) => self.stays(&grant.keys),
             Fact::Executing(executing) => self.stays(&executing.keys),
@@ -319,6 +330,9 @@ impl<'a> Case<'a> {
                 self.closed.get(&closed.incident).is_some_and(|later| later.iter().any(|(later, place)| seen(place) && covers(later)))
             }
             Fact::Done(done) => self.done.get(&done.ballot).is_some_and(seen),
+            Fact::Acknowledged(_) | Fact::Silenced(_) | Fact::Unsilenced(_) => {
+                self.quiet.iter().any(|(later, place)| *later == fact && seen(place))
+            }
             _ => false,
         }
     }

@@ -113,7 +113,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Thresholds, Watchers};
+    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Thresholds, Watchers};
     use crate::base::time::Wall;
 
     fn target(name: &str) -> Target {
@@ -130,6 +130,7 @@ mod tests {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: Severity::default(),
             reference: false,
         }
     }

@@ -125,7 +125,7 @@ impl Standings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Thresholds, Watchers};
+    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Thresholds, Watchers};
     use crate::base::time::Span;
 
     fn target(quorum: Quorum) -> Target {
@@ -142,6 +142,7 @@ mod tests {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: Severity::default(),
             reference: false,
         }
     }

@@ -211,6 +211,7 @@ mod tests {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: crate::base::target::Severity::default(),
             reference: false,
         };
         let mut verdicts = Verdicts::default();

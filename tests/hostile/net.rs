@@ -14,7 +14,7 @@ use peerwatch::base::note::Note;
 use peerwatch::base::notice::Delivery;
 use peerwatch::base::outcome::{Look, Outcome};
 use peerwatch::base::settings::{Channel, Member, Network, Phase, Role, Split, Way};
-use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use peerwatch::base::time::{Micros, Mono, Now, Span, Wall};
 use peerwatch::base::wire::{self, Message};
 use peerwatch::logic::effect::{Effect, Effects};
@@ -115,6 +115,7 @@ impl Net {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: Severity::default(),
             reference: false,
         };
         let way = Way::Mail { to: vec!["ops@example.org".into()], from: "p@example.org".into() };
@@ -128,7 +129,16 @@ impl Net {
             roster: self.roster.clone(),
             former: vec![],
             targets: vec![target("shop")],
-            channels: vec![Channel { name: "ops".into(), way, on, only: Only::default(), group: Span::secs(1) }],
+            channels: vec![Channel {
+                name: "ops".into(),
+                way,
+                on,
+                only: Only::default(),
+                group: Span::secs(1),
+                remind: None,
+                escalate: None,
+            }],
+            maintenance: vec![],
             lease: LEASE,
             journal_size: 1 << 30,
             node_target: Target { expected: Expected::Sometimes, ..target("node") },

@@ -9,7 +9,7 @@ use peerwatch::base::id::{LinkId, NetworkId, TargetId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::kv::Values;
 use peerwatch::base::settings::{Member, Network, Role, Split};
-use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use peerwatch::base::time::{Mono, Now, Span, Wall};
 use peerwatch::base::view::{Archive, History, Progress, Sample, Stats, Verified, View};
 use peerwatch::base::wire::Message;
@@ -158,6 +158,7 @@ fn settings(name: &str) -> Settings {
         former: vec![],
         targets: vec![],
         channels: vec![],
+        maintenance: vec![],
         lease: Span::secs(60),
         journal_size: 1 << 30,
         node_target: target(),
@@ -179,6 +180,7 @@ fn target() -> Target {
         depends: vec![],
         expected: Expected::Always,
         runbook: None,
+        severity: Severity::default(),
         reference: false,
     }
 }

@@ -10,7 +10,7 @@ use peerwatch::base::id::{NetworkId, NodeId, TargetId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::rng::Rng;
 use peerwatch::base::settings::{Channel, Member, Network, Phase, Role, Split, Way};
-use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use peerwatch::base::time::{Micros, Span};
 use peerwatch::logic::node::Settings;
 
@@ -333,6 +333,8 @@ impl Options {
             on,
             only: Only::default(),
             group: self.window,
+            remind: None,
+            escalate: None,
         }]
     }
 
@@ -365,6 +367,7 @@ impl Options {
             former: Vec::new(),
             targets,
             channels: self.channels(),
+            maintenance: Vec::new(),
             lease: self.lease,
             journal_size: 1 << 30,
             node_target: Target { watchers: self.node_watchers(), ..template("node") },
@@ -450,6 +453,7 @@ fn template(name: &str) -> Target {
         depends: Vec::new(),
         expected: Expected::Always,
         runbook: None,
+        severity: Severity::default(),
         reference: false,
     }
 }

@@ -5,8 +5,8 @@
 
 use peerwatch::base::entry::{Entry, Header};
 use peerwatch::base::fact::{
-    Closed, Counted, Deleted, Done, Executing, Fact, Floor, Grant, Inventory, Judged, Linked, Mark, Open, Opened, Propose, Put, Revoked,
-    Rollup, Vote, Yield,
+    Acknowledged, Closed, Counted, Deleted, Done, Executing, Fact, Floor, Grant, Inventory, Judged, Linked, Mark, Open, Opened, Propose,
+    Put, Revoked, Rollup, Silenced, Unsilenced, Vote, Yield,
 };
 use peerwatch::base::id::{ChainId, Domain, EntryHash, Incarnation, IncidentId, IntentKey, Lane, NetworkId, NodeId, TargetId};
 use peerwatch::base::key::SecretKey;
@@ -95,6 +95,23 @@ pub fn facts() -> Vec<(&'static str, Fact)> {
             }),
         ),
         ("closed", Fact::Closed(Closed { incident: incident(), covers: vec![OPENED], at: WALL, lasted: 90_000, standing: Standing::Up })),
+        (
+            "acknowledged",
+            Fact::Acknowledged(Acknowledged { incident: incident(), at: WALL, person: "anna".into(), reason: "on it".into() }),
+        ),
+        (
+            "silenced",
+            Fact::Silenced(Silenced {
+                id: 0xDEAD_0001,
+                targets: vec!["shop*".into()],
+                groups: vec!["web".into()],
+                at: WALL,
+                lasts: 7_200_000,
+                person: "anna".into(),
+                reason: "new disks".into(),
+            }),
+        ),
+        ("unsilenced", Fact::Unsilenced(Unsilenced { id: 0xDEAD_0001, at: WALL, early: true, person: "anna".into() })),
         ("propose", Fact::Propose(Propose { domain: Domain([10; 32]), keys: keys.clone(), failures: 1 })),
         ("grant", Fact::Grant(Grant { ballot: BALLOT, candidate: OTHER, keys: keys.clone() })),
         ("yield", Fact::Yield(Yield { ballot: BALLOT })),
@@ -123,6 +140,7 @@ pub fn facts() -> Vec<(&'static str, Fact)> {
             Fact::Open(_) | Fact::Judged(_) | Fact::Linked(_) | Fact::Inventory(_) | Fact::Opened(_) | Fact::Closed(_) => {}
             Fact::Propose(_) | Fact::Grant(_) | Fact::Yield(_) | Fact::Executing(_) | Fact::Done(_) => {}
             Fact::Base(_) | Fact::Floor(_) | Fact::Counted(_) | Fact::Put(_) | Fact::Deleted(_) => {}
+            Fact::Acknowledged(_) | Fact::Silenced(_) | Fact::Unsilenced(_) => {}
             Fact::Revoked(_) | Fact::Retired(_) | Fact::Rollup(_) | Fact::Unknown { .. } => {}
         }
     }

@@ -123,6 +123,7 @@ tables! {
         node: Entries<Node>,
         target: Entries<Target>,
         notify: Entries<Notify>,
+        maintenance: Entries<Maintenance>,
     }
     /// `[defaults]`.
     Defaults {
@@ -164,6 +165,7 @@ tables! {
         depends: Option<Texts>,
         expected: Option<Text>,
         runbook: Option<Text>,
+        severity: Option<Text>,
     }
     /// `icmp = { … }`.
     Icmp {
@@ -204,6 +206,19 @@ tables! {
         targets: Option<Texts>,
         groups: Option<Texts>,
         hours: Option<Any>,
+        zone: Option<Text>,
+        severity: Option<Texts>,
+        remind: Option<Any>,
+        escalate: Option<Any>,
+    }
+    /// `[[maintenance]]`.
+    Maintenance {
+        name: Option<Text>,
+        targets: Option<Texts>,
+        groups: Option<Texts>,
+        every: Option<Any>,
+        from: Option<Any>,
+        to: Option<Any>,
         zone: Option<Text>,
     }
     /// `webhook = { … }` of a channel.

@@ -6,15 +6,30 @@
 //! apart completely, so that a new field cannot be forgotten.
 
 use crate::base::channel::{Body, Only, Webhook};
+use crate::base::hours::Hours;
 use crate::base::id::{NodeId, TargetId};
+use crate::base::maintenance::{Maintenance, When};
 use crate::base::settings::{Channel, Member, Network, Split, Way};
 use crate::base::target::{Confirm, Expected, Http, Icmp, Probe, Quorum, Target, Tcp, Thresholds, Watchers};
 use crate::base::template::Shape;
 
 /// The hash of all of `network` but its name and its hash.
 pub(super) fn definition(network: &Network) -> [u8; 32] {
-    let Network { name: _, id, network: _, definition: _, split, roster, former: _, targets, channels, lease, journal_size, node_target } =
-        network;
+    let Network {
+        name: _,
+        id,
+        network: _,
+        definition: _,
+        split,
+        roster,
+        former: _,
+        targets,
+        channels,
+        maintenance,
+        lease,
+        journal_size,
+        node_target,
+    } = network;
     let mut hash = Hash(blake3::Hasher::new());
     hash.text("peerwatch definition 1");
     hash.text(id);
@@ -27,6 +42,7 @@ pub(super) fn definition(network: &Network) -> [u8; 32] {
     hash.list(roster, Hash::member);
     hash.list(targets, Hash::target);
     hash.list(channels, Hash::channel);
+    hash.list(maintenance, Hash::maintenance);
     hash.target(node_target);
     *hash.0.finalize().as_bytes()
 }
@@ -85,7 +101,8 @@ impl Hash {
     }
 
     fn channel(&mut self, channel: &Channel) {
-        let Channel { name, way, on, only: Only { targets, groups, hours }, group } = channel;
+        let Channel { name, way, on, only, group, remind, escalate } = channel;
+        let Only { targets, groups, hours, severities } = only;
         self.text(name);
         self.text(way.name());
         match way {
@@ -98,13 +115,32 @@ impl Hash {
         }
         self.texts(targets);
         self.texts(groups);
-        self.optional(hours.as_ref(), |hash, hours| {
-            let (stretches, zone) = hours.written();
-            hash.texts(stretches);
-            hash.text(zone);
-        });
+        self.optional(hours.as_ref(), Hash::hours);
         self.list(on, |hash, phase| hash.text(phase.word()));
         self.number(group.0);
+        self.optional(remind.as_ref(), |hash, span| hash.number(span.0));
+        self.optional(escalate.as_ref(), |hash, span| hash.number(span.0));
+        self.list(severities, |hash, severity| hash.text(severity.word()));
+    }
+
+    fn maintenance(&mut self, maintenance: &Maintenance) {
+        let Maintenance { name, targets, groups, when } = maintenance;
+        self.text(name);
+        self.texts(targets);
+        self.texts(groups);
+        match when {
+            When::Every(hours) => self.hours(hours),
+            When::Once { from, to } => {
+                self.number(from.0.cast_unsigned());
+                self.number(to.0.cast_unsigned());
+            }
+        }
+    }
+
+    fn hours(&mut self, hours: &Hours) {
+        let (stretches, zone) = hours.written();
+        self.texts(stretches);
+        self.text(zone);
     }
 
     fn webhook(&mut self, webhook: &Webhook) {
@@ -174,6 +210,7 @@ impl Hash {
             depends,
             expected,
             runbook,
+            severity,
             reference,
         } = target;
         self.text(id);
@@ -190,6 +227,7 @@ impl Hash {
         self.list(depends, |hash, TargetId(id)| hash.text(id));
         self.expected(*expected);
         self.optional_text(runbook.as_ref());
+        self.text(severity.word());
         self.number(u64::from(*reference));
     }
 

@@ -34,6 +34,7 @@ pub(super) fn settings(node_name: &str, me: NodeId, gateway: bool, name_servers:
         former: Vec::new(),
         targets,
         channels: Vec::new(),
+        maintenance: Vec::new(),
         lease: network::LEASE,
         journal_size: network::JOURNAL_SIZE,
         node_target: target::node_template(),

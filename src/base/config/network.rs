@@ -9,7 +9,7 @@ use crate::base::config::roster::Roster;
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::target::{self, Habits};
 use crate::base::config::value::list;
-use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash, notify};
+use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash, maintenance, notify};
 use crate::base::id::NetworkId;
 use crate::base::limits;
 use crate::base::settings::{Network, Split};
@@ -38,6 +38,7 @@ pub(super) fn settings(name: &str, layer: &Layer, keys: &[FoundKey]) -> Result<(
         definition: [0; 32],
         split,
         channels: notify::channels(source, &file, &targets, &roster)?,
+        maintenance: maintenance::windows(source, &file, &targets, &roster)?,
         targets,
         lease: source.read_if(file.lease.as_ref(), |value| value.span(limits::LEASE_LEAST..=limits::LEASE_MOST))?.unwrap_or(LEASE),
         journal_size: source

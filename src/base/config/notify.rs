@@ -2,21 +2,23 @@
 //!
 //! A channel names secrets and programs; what they are is each node's own affair and not read here.
 
+use std::ops::RangeInclusive;
+
 use toml::{Spanned, Value};
 
 use crate::base::channel::{Body, Method, Only, Preset, Webhook, fits};
 use crate::base::config::fragment::{NetworkFile, Notify, NotifyMail, NotifyWebhook, Table, Text};
 use crate::base::config::network::twins;
-use crate::base::config::probe;
 use crate::base::config::roster::Roster;
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{list, short, shown};
 use crate::base::config::wording::nearest;
 use crate::base::config::{ConfigError, SECRET_CREDENTIAL};
+use crate::base::config::{probe, target};
 use crate::base::hours::Hours;
 use crate::base::limits;
 use crate::base::settings::{Channel, Phase, Way};
-use crate::base::target::Target;
+use crate::base::target::{Severity, Target};
 use crate::base::template::{Field, Misfit, Shape, Template};
 use crate::base::time::Span;
 
@@ -24,9 +26,9 @@ use crate::base::time::Span;
 const GROUP: Span = Span::secs(10);
 
 /// What else can be chosen from: targets and nodes, with their names and groups.
-struct Known<'a> {
-    targets: &'a [Target],
-    roster: &'a Roster,
+pub(super) struct Known<'a> {
+    pub(super) targets: &'a [Target],
+    pub(super) roster: &'a Roster,
 }
 
 /// Reads all of them.
@@ -67,7 +69,14 @@ fn channel<'a>(source: Source<'a>, entry: &'a Spanned<Table<Notify>>, known: &Kn
         on: on.unwrap_or_else(|| phases.to_vec()),
         only: only(source, notify, known)?,
         group: source.read_if(notify.group.as_ref(), |value| value.span(Span::ZERO..=limits::GROUP_TIME_MOST))?.unwrap_or(GROUP),
+        remind: source.read_if(notify.remind.as_ref(), |value| value.span(later()))?,
+        escalate: source.read_if(notify.escalate.as_ref(), |value| value.span(later()))?,
     })
+}
+
+/// After which times people may be reminded, or others told.
+const fn later() -> RangeInclusive<Span> {
+    limits::quiet::REMIND_LEAST..=limits::quiet::REMIND_FIRST_MOST
 }
 
 /// Exactly one of the ways.
@@ -232,11 +241,13 @@ fn only<'a>(source: Source<'a>, notify: &'a Notify, known: &Known<'_>) -> Result
         }
         (Some(hours), zone) => Some(self::hours(source, &source.at(hours), zone.as_ref())?),
     };
-    Ok(Only { targets: targets.unwrap_or_default(), groups: groups.unwrap_or_default(), hours })
+    let severities =
+        source.read_if(notify.severity.as_ref(), |whole| list(&whole, at, 1..=Severity::ALL.len(), |text| target::severity(&text)))?;
+    Ok(Only { targets: targets.unwrap_or_default(), groups: groups.unwrap_or_default(), hours, severities: severities.unwrap_or_default() })
 }
 
 /// One text, or a list of them, in a zone that must be said: people and nodes are in several.
-fn hours<'a>(source: Source<'a>, place: &Placed<'a, Value>, zone: Option<&'a Text>) -> Result<Hours, ConfigError> {
+pub(super) fn hours<'a>(source: Source<'a>, place: &Placed<'a, Value>, zone: Option<&'a Text>) -> Result<Hours, ConfigError> {
     let wrong = || place.fault(format!("{} are no hours", shown(place.value)), "write them as in \"Mon-Fri 08:00-18:00\"");
     let texts: Vec<&str> = match place.value {
         Value::String(text) => vec![text],
@@ -261,7 +272,7 @@ impl Known<'_> {
         targets.chain(self.roster.names().map(|name| format!("node:{name}"))).collect()
     }
 
-    fn target(&self, text: &Placed<'_, String>) -> Result<String, ConfigError> {
+    pub(super) fn target(&self, text: &Placed<'_, String>) -> Result<String, ConfigError> {
         let names = self.names();
         if names.iter().any(|name| fits(text.value, name)) {
             return Ok(text.value.clone());
@@ -271,7 +282,7 @@ impl Known<'_> {
         Err(text.fault(format!("{what} \"{}\"", short(text.value)), nearest(text.value, &known, "known here:")))
     }
 
-    fn group(&self, text: &Placed<'_, String>) -> Result<String, ConfigError> {
+    pub(super) fn group(&self, text: &Placed<'_, String>) -> Result<String, ConfigError> {
         let mut groups: Vec<&str> = self.targets.iter().filter_map(|target| target.group.as_deref()).collect();
         if groups.contains(&text.value.as_str()) {
             return Ok(text.value.clone());

@@ -10,7 +10,7 @@ use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{short, shown};
 use crate::base::id::{NodeId, TargetId};
 use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, TIMEOUT_LEAST};
-use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use crate::base::time::Span;
 
 /// How targets are looked at when they do not say it themselves.
@@ -110,8 +110,14 @@ pub(super) fn read<'a>(
         degraded: fragment.degraded.as_ref().map_or_else(|| Ok(Thresholds::default()), |Table(table)| read_degraded(source, table))?,
         expected: source.read_if(fragment.expected.as_ref(), |text| expected(&text))?.unwrap_or_default(),
         runbook: source.read_if(fragment.runbook.as_ref(), |text| text.text())?,
+        severity: source.read_if(fragment.severity.as_ref(), |text| severity(&text))?.unwrap_or_default(),
         ..with_habits(&name, probe, &habits)
     })
+}
+
+/// How much something matters.
+pub(super) fn severity(text: &Placed<'_, String>) -> Result<Severity, ConfigError> {
+    text.word(&Severity::ALL.map(|severity| (severity.word(), severity)))
 }
 
 /// A target that says nothing of itself but name and probe.
@@ -129,6 +135,7 @@ pub(super) fn with_habits(name: &str, probe: Probe, habits: &Habits) -> Target {
         depends: Vec::new(),
         expected: Expected::Always,
         runbook: None,
+        severity: Severity::default(),
         reference: false,
     }
 }

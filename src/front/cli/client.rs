@@ -43,6 +43,10 @@ trait Manager {
     fn ping(&self, network: &str, host: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
     fn test_notice(&self, network: &str, channel: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
     fn revoke(&self, network: &str, node: &str, reason: &str, retire: bool) -> zbus::Result<String>;
+    fn acknowledge(&self, network: &str, incident: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<String>;
+    fn silence(&self, network: &str, what: &str, lasts: u64, options: HashMap<&str, Variant<'_>>) -> zbus::Result<String>;
+    fn end_silence(&self, network: &str, id: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<String>;
+    fn events(&self, network: &str, options: HashMap<&str, Variant<'_>>) -> zbus::Result<Rows>;
     fn journal_stats(&self, network: &str) -> zbus::Result<(BTreeMap<String, OwnedVariant>, Rows)>;
     fn verify_journal(&self, network: &str) -> zbus::Result<BTreeMap<String, OwnedVariant>>;
     fn backup_journal(&self, network: &str, into: Fd<'_>) -> zbus::Result<u64>;
@@ -97,6 +101,30 @@ impl Client {
     pub(super) async fn test_notice(&self, network: &str, channel: &str, state: &str) -> Result<Rows, Trouble> {
         let options = [("State", Variant::from(state.to_owned()))];
         self.manager().await?.test_notice(network, channel, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// Says that somebody sees to an incident; returns its name.
+    pub(super) async fn acknowledge(&self, network: &str, incident: &str, person: &str, reason: &str) -> Result<String, Trouble> {
+        let options = [("Person", Variant::from(person.to_owned())), ("Reason", Variant::from(reason.to_owned()))];
+        self.manager().await?.acknowledge(network, incident, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// Begins a silence; returns its number.
+    pub(super) async fn silence(&self, network: &str, what: &str, lasts: Span, person: &str, reason: &str) -> Result<String, Trouble> {
+        let options = [("Person", Variant::from(person.to_owned())), ("Reason", Variant::from(reason.to_owned()))];
+        self.manager().await?.silence(network, what, lasts.0 * 1000, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// Ends a silence; returns its number.
+    pub(super) async fn end_silence(&self, network: &str, id: &str, person: &str) -> Result<String, Trouble> {
+        let options = [("Person", Variant::from(person.to_owned()))];
+        self.manager().await?.end_silence(network, id, options.into()).await.map_err(Trouble::from)
+    }
+
+    /// What happened, newest first.
+    pub(super) async fn events(&self, network: &str, most: u32) -> Result<Rows, Trouble> {
+        let options = [("Most", Variant::from(most))];
+        self.manager().await?.events(network, options.into()).await.map_err(Trouble::from)
     }
 
     /// Ends a node's membership; returns its name.

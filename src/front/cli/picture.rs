@@ -15,8 +15,8 @@ use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Phase, Role};
 use crate::base::time::{Micros, Span, Wall};
 use crate::base::view::{
-    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
-    WatcherView,
+    AcknowledgedView, ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence,
+    SilenceView, TargetView, View, WatcherView,
 };
 use crate::front::json::{self, Fork, Stats, Tried, Vantage, Verified};
 
@@ -51,6 +51,9 @@ pub(super) fn view(objects: &Objects, network: &Properties) -> View {
         nodes: all("Nodes", NODE).map(|properties| Arc::new(node(properties))).collect(),
         targets: all("Targets", TARGET).map(|properties| Arc::new(target(objects, properties))).collect(),
         incidents: all("Incidents", INCIDENT).map(|properties| Arc::new(incident(properties))).collect(),
+        silences: rows(network, "Silences").into_iter().map(silence).collect(),
+        windows: network.texts("Maintenance").into(),
+        events: [].into(),
         journal: Arc::new(journal(network)),
     }
 }
@@ -115,8 +118,39 @@ pub(super) fn incident(properties: &Properties) -> IncidentView {
         lasted: (!open).then(|| properties.length("LastedUSec")),
         reason: properties.text("Reason"),
         votes: votes.into_iter().map(|(node, verdict)| (node, word(&VERDICTS, Verdict::word, &verdict))).collect(),
+        acknowledged: properties.filled("AcknowledgedBy").map(|by| AcknowledgedView {
+            by,
+            at: properties.moment("AcknowledgedUSec").unwrap_or_default(),
+            reason: properties.text("AcknowledgedReason"),
+        }),
         notices: rows(properties, "Notices").into_iter().map(notice).collect(),
     }
+}
+
+/// A silence.
+fn silence((id, traits): (String, BTreeMap<String, OwnedVariant>)) -> SilenceView {
+    SilenceView {
+        id,
+        targets: traits.texts("Targets"),
+        groups: traits.texts("Groups"),
+        by: traits.text("By"),
+        at: traits.moment("AtUSec").unwrap_or_default(),
+        lasts: traits.length("LastsUSec"),
+        reason: traits.text("Reason"),
+    }
+}
+
+/// What happened, newest first.
+pub(super) fn events(rows: Rows) -> Vec<json::Event> {
+    let event = |(kind, traits): (String, BTreeMap<String, OwnedVariant>)| json::Event {
+        at: traits.moment("AtUSec").map(json::moment).unwrap_or_default(),
+        kind,
+        node: traits.text("Node"),
+        incident: traits.filled("Incident"),
+        channel: traits.filled("Channel"),
+        text: traits.text("Text"),
+    };
+    rows.into_iter().map(event).collect()
 }
 
 /// The answers to a ping.
@@ -195,7 +229,7 @@ pub(super) fn verified(found: &BTreeMap<String, OwnedVariant>) -> Verified {
 const PRESENCES: [Presence; 5] = [Presence::Me, Presence::Alive, Presence::Suspect, Presence::Dead, Presence::Unheard];
 const STANDINGS: [Standing; 5] = [Standing::Unknown, Standing::Up, Standing::Degraded, Standing::Down, Standing::Held];
 const VERDICTS: [Verdict; 5] = [Verdict::Unknown, Verdict::Up, Verdict::Degraded, Verdict::Down, Verdict::Unable];
-const STATES: [&str; 5] = ["waiting", "voting", "sending", "told", "failed"];
+const STATES: [&str; 6] = ["waiting", "voting", "sending", "told", "failed", "quiet"];
 
 /// The value with this word, or the one that says that nothing is known.
 fn word<T: Copy + Default>(all: &[T], word: fn(T) -> &'static str, text: &str) -> T {
@@ -261,6 +295,7 @@ fn notice((channel, traits): (String, BTreeMap<String, OwnedVariant>)) -> Notice
         channel,
         phase: known(&phases, &traits.text("Phase")),
         state: known(&STATES, &traits.text("State")),
+        reminders: u32::try_from(traits.count("Reminders")).unwrap_or(u32::MAX),
         by: traits.filled("By"),
         at: traits.moment("AtUSec"),
         detail: traits.text("Detail"),

@@ -60,7 +60,7 @@ pub(super) fn targets(views: &[View], terminal: &Terminal) -> String {
 
 /// Incidents: open ones, and closed ones unless only open ones are wanted.
 pub(super) fn incidents(views: &[View], only_open: bool, terminal: &Terminal) -> String {
-    let mut table = Networks::new(views, &["INCIDENT", "STATE", "STANDING", "SINCE", "LASTED", "TOLD", "REASON"]);
+    let mut table = Networks::new(views, &["INCIDENT", "STATE", "STANDING", "SINCE", "LASTED", "TOLD", "SEEN TO", "REASON"]);
     let all = views.iter().flat_map(|view| view.incidents.iter().map(move |incident| (view, incident)));
     for (view, incident) in all.filter(|(_, incident)| incident.open || !only_open) {
         let tone = if incident.open { standing(incident.standing, false) } else { Tone::Faint };
@@ -73,6 +73,7 @@ pub(super) fn incidents(views: &[View], only_open: bool, terminal: &Terminal) ->
                 Cell::new(terminal.ago(incident.since)),
                 Cell::maybe(incident.lasted.map(|span| span.to_string())),
                 Cell::new(told(incident)),
+                Cell::new(seen_to(incident)),
                 Cell::new(&incident.reason),
             ],
         );
@@ -226,9 +227,21 @@ pub(super) fn told(incident: &IncidentView) -> String {
     });
     let words = newest.map(|(_, notice)| {
         let by = notice.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-        format!("{} {}{by}", notice.channel, notice.state)
+        let more = match (notice.state, notice.reminders) {
+            ("quiet", _) => format!(" ({})", notice.detail),
+            (_, 0) => String::new(),
+            (_, 1) => ", 1 reminder".to_owned(),
+            (_, number) => format!(", {number} reminders"),
+        };
+        format!("{} {}{by}{more}", notice.channel, notice.state)
     });
     words.collect::<Vec<_>>().join(", ")
+}
+
+/// Who sees to an incident, and what was said with it.
+pub(super) fn seen_to(incident: &IncidentView) -> String {
+    let Some(said) = &incident.acknowledged else { return String::new() };
+    if said.reason.is_empty() { said.by.clone() } else { format!("{}: {}", said.by, said.reason) }
 }
 
 /// How many of the targets that are no nodes are up, and how many there are.

@@ -3,7 +3,8 @@
 //! One line says how it stands; then come the open incidents; then whatever else is not as it should
 //! be, one line each, and nothing when nothing is.
 
-use super::print::{may_be_away, presence, target_detail, told, totals, ups};
+use super::incident::{ends, subject};
+use super::print::{may_be_away, presence, seen_to, target_detail, told, totals, ups};
 use super::table::{Cell, Table, Terminal, Tone, brief, counted, harmless, standing};
 use crate::base::outcome::Standing;
 use crate::base::time::Span;
@@ -67,7 +68,7 @@ fn verdict(view: &View) -> (String, Tone) {
 }
 
 fn open_incidents(view: &View, terminal: &Terminal) -> String {
-    let mut table = Table::new(&["INCIDENT", "STANDING", "SINCE", "TOLD", "REASON"]);
+    let mut table = Table::new(&["INCIDENT", "STANDING", "SINCE", "TOLD", "SEEN TO", "REASON"]);
     let open = || view.incidents.iter().filter(|incident| incident.open);
     for incident in open().take(2 * MOST) {
         let tone = standing(incident.standing, false);
@@ -79,6 +80,7 @@ fn open_incidents(view: &View, terminal: &Terminal) -> String {
                 nobody if nobody.is_empty() => "nobody".into(),
                 told => told,
             }),
+            Cell::new(seen_to(incident)),
             Cell::new(&incident.reason),
         ]);
     }
@@ -105,10 +107,21 @@ fn remarkable(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
         lines.push((why.into(), Tone::Bad));
     }
     lines.extend(view.remarks.iter().map(|remark| (remark.clone(), Tone::Poor)));
+    first(&mut lines, quiet(view, terminal), "silence list");
     first(&mut lines, nodes(view, terminal), "nodes");
     first(&mut lines, forks(view), "journal stats");
     first(&mut lines, targets(view, terminal), "targets");
     lines
+}
+
+/// Of what nothing new is told, and why.
+fn quiet(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
+    let windows = view.windows.iter().map(|name| format!("maintenance is on: {name}"));
+    let silences = view.silences.iter().map(|silence| {
+        let why = if silence.reason.is_empty() { String::new() } else { format!(": {}", silence.reason) };
+        format!("{} is silenced by {}, ends {}{why} (silence {})", subject(silence), silence.by, ends(silence, terminal), silence.id)
+    });
+    windows.chain(silences).map(|line| (line, Tone::Poor)).collect()
 }
 
 fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {

@@ -23,6 +23,9 @@ impl Object for Incident {
         Followed::carried("LastedUSec", |a, b| a.lasted == b.lasted),
         Followed::carried("Reason", |a, b| a.reason == b.reason),
         Followed::carried("Votes", |a, b| a.votes == b.votes),
+        Followed::carried("AcknowledgedBy", |a, b| a.acknowledged == b.acknowledged),
+        Followed::carried("AcknowledgedReason", |a, b| a.acknowledged == b.acknowledged),
+        Followed::carried("AcknowledgedUSec", |a, b| a.acknowledged == b.acknowledged),
         Followed::carried("Notices", |a, b| a.notices == b.notices),
     ];
 
@@ -94,6 +97,21 @@ impl Incident {
     }
 
     #[zbus(property)]
+    fn acknowledged_by(&self) -> String {
+        self.0.now().acknowledged.as_ref().map(|said| text(&said.by)).unwrap_or_default()
+    }
+
+    #[zbus(property)]
+    fn acknowledged_reason(&self) -> String {
+        self.0.now().acknowledged.as_ref().map(|said| text(&said.reason)).unwrap_or_default()
+    }
+
+    #[zbus(property, name = "AcknowledgedUSec")]
+    fn acknowledged_at(&self) -> u64 {
+        self.0.now().acknowledged.as_ref().map_or(0, |said| moment(said.at))
+    }
+
+    #[zbus(property)]
     fn votes(&self) -> Vec<(String, &'static str)> {
         self.0.now().votes.iter().take(self.0.rows()).map(|(node, verdict)| (text(node), verdict.word())).collect()
     }
@@ -103,6 +121,7 @@ impl Incident {
         let row = |notice: &NoticeView| {
             let known = Known::default().with("Phase", notice.phase).with("State", notice.state);
             let known = known.maybe("By", notice.by.as_deref().map(text)).maybe("AtUSec", notice.at.map(moment));
+            let known = known.maybe("Reminders", (0 < notice.reminders).then_some(notice.reminders));
             (text(&notice.channel), known.text("Detail", &notice.detail).traits())
         };
         self.0.now().notices.iter().take(self.0.rows()).map(row).collect()

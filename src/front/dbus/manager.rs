@@ -121,6 +121,53 @@ impl Manager {
         }
     }
 
+    /// Somebody sees to an incident: nobody is reminded of it any more.
+    #[zbus(out_args("name"))]
+    async fn acknowledge(&self, network: &str, incident: &str, options: BTreeMap<String, OwnedVariant>) -> Result<String, BoxDBusError> {
+        let desk = self.desk(network).map_err(boxed)?;
+        let (person, reason) = question::words(options, true)?;
+        match ask(desk, Command::Acknowledge { incident: incident.into(), person, reason }, Span::ZERO).await? {
+            Reply::Acknowledged(incident) => Ok(text(&incident.to_string())),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Nothing new is told of some targets for a while.
+    #[zbus(out_args("id"))]
+    async fn silence(
+        &self,
+        network: &str,
+        what: &str,
+        lasts: u64,
+        options: BTreeMap<String, OwnedVariant>,
+    ) -> Result<String, BoxDBusError> {
+        let desk = self.desk(network).map_err(boxed)?;
+        let (person, reason) = question::words(options, true)?;
+        match ask(desk, Command::Silence { what: what.into(), lasts: Span(lasts / 1000), person, reason }, Span::ZERO).await? {
+            Reply::Silenced(id) => Ok(id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// A silence ends before its time.
+    #[zbus(out_args("ended"))]
+    async fn end_silence(&self, network: &str, id: &str, options: BTreeMap<String, OwnedVariant>) -> Result<String, BoxDBusError> {
+        let desk = self.desk(network).map_err(boxed)?;
+        let (person, _) = question::words(options, false)?;
+        match ask(desk, Command::EndSilence { id: id.into(), person }, Span::ZERO).await? {
+            Reply::Unsilenced(id) => Ok(id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What happened, newest first.
+    #[zbus(out_args("events"))]
+    fn events(&self, network: &str, options: BTreeMap<String, OwnedVariant>) -> Result<Rows, BoxDBusError> {
+        let desk = self.desk(network).map_err(boxed)?;
+        let most = question::most(options)?;
+        Ok(desk.now().events.iter().take(most).map(|event| question::event(event)).collect())
+    }
+
     /// What a network's journal takes on the disk, in all and by chain.
     #[zbus(out_args("totals", "chains"))]
     async fn journal_stats(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use zbus::{OwnedObjectPath, interface};
 
 use super::shelf::{Followed, Object, Shown};
-use super::value::{Known, Rows, moment, optional, text, texts};
+use super::value::{Known, Rows, length, moment, optional, text, texts};
 use crate::base::limits;
-use crate::base::view::{ForkView, HeadView, View};
+use crate::base::view::{ForkView, HeadView, SilenceView, View};
 
 /// What the object shows: the view, and where its parts are.
 pub(super) struct Shape {
@@ -39,6 +39,8 @@ impl Object for Network {
         Followed::carried("Isolated", |a, b| a.view.isolated == b.view.isolated),
         Followed::carried("Remarks", |a, b| a.view.remarks == b.view.remarks && a.hidden == b.hidden),
         Followed::carried("JournalForks", |a, b| a.view.journal.forks == b.view.journal.forks),
+        Followed::carried("Silences", |a, b| a.view.silences == b.view.silences),
+        Followed::carried("Maintenance", |a, b| a.view.windows == b.view.windows),
         Followed::named("Nodes", |a, b| Arc::ptr_eq(&a.nodes, &b.nodes)),
         Followed::named("Targets", |a, b| Arc::ptr_eq(&a.targets, &b.targets)),
         Followed::named("Incidents", |a, b| Arc::ptr_eq(&a.incidents, &b.incidents)),
@@ -91,6 +93,23 @@ impl Network {
             }
         }
         remarks
+    }
+
+    /// Silences that hold, by number.
+    #[zbus(property)]
+    fn silences(&self) -> Rows {
+        let row = |silence: &SilenceView| {
+            let known = Known::default().with("Targets", texts(&silence.targets)).with("Groups", texts(&silence.groups));
+            let known = known.text("By", &silence.by).with("AtUSec", moment(silence.at)).with("LastsUSec", length(silence.lasts));
+            (text(&silence.id), known.text("Reason", &silence.reason).traits())
+        };
+        self.0.now().view.silences.iter().map(row).collect()
+    }
+
+    /// Names of the maintenance windows that are open.
+    #[zbus(property)]
+    fn maintenance(&self) -> Vec<String> {
+        texts(&self.0.now().view.windows)
     }
 
     #[zbus(property(emits_changed_signal = "invalidates"))]

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use zbus::{OwnedVariant, fdo};
 
-use super::value::{Known, Traits, text, texts};
+use super::value::{Known, Traits, moment, text, texts};
 use crate::base::command::{Step, Tried, Vantage};
 use crate::base::limits;
 use crate::base::settings::Phase;
 use crate::base::time::{Micros, Span};
+use crate::base::view::EventView;
 
 /// How many echo requests, and when to stop waiting.
 pub(super) fn ping(host: &str, options: BTreeMap<String, OwnedVariant>) -> Result<(u16, Span), fdo::Error> {
@@ -70,6 +71,51 @@ pub(super) fn reason(reason: &str) -> Result<(), fdo::Error> {
         return refuse(format!("the reason is one line of at most {} bytes", limits::DETAIL));
     }
     Ok(())
+}
+
+/// Who asks, and why, as far as it is said.
+pub(super) fn words(options: BTreeMap<String, OwnedVariant>, reasons: bool) -> Result<(String, String), fdo::Error> {
+    let (mut person, mut why) = (String::new(), String::new());
+    for (name, value) in options {
+        match (name.as_str(), String::try_from(value)) {
+            ("Person", Ok(text)) => person = text,
+            ("Reason", Ok(text)) if reasons => why = text,
+            ("Person", _) => return refuse("Person is a text, of type s".into()),
+            ("Reason", _) if reasons => return refuse("Reason is a text, of type s".into()),
+            _ => {
+                return refuse(format!(
+                    "there is no option \"{name}\"; there {}",
+                    if reasons { "are Person and Reason" } else { "is Person" }
+                ));
+            }
+        }
+    }
+    reason(&why)?;
+    if limits::quiet::PERSON < person.len() || person.chars().any(char::is_control) {
+        return refuse(format!("Person is one line of at most {} bytes", limits::quiet::PERSON));
+    }
+    Ok((person, why))
+}
+
+/// How many events are wanted.
+pub(super) fn most(options: BTreeMap<String, OwnedVariant>) -> Result<usize, fdo::Error> {
+    let all = limits::quiet::EVENTS_SHOWN;
+    let mut most = all;
+    for (name, value) in options {
+        match (name.as_str(), u32::try_from(&value)) {
+            ("Most", Ok(number)) => most = all.min(usize::try_from(number).unwrap_or(all)),
+            ("Most", _) => return refuse("Most is a number, of type u".into()),
+            _ => return refuse(format!("there is no option \"{name}\"; there is Most")),
+        }
+    }
+    Ok(most)
+}
+
+/// Something that happened.
+pub(super) fn event(event: &EventView) -> (String, Traits) {
+    let known = Known::default().with("AtUSec", moment(event.at)).text("Node", &event.node).text("Text", &event.text);
+    let known = known.maybe("Incident", event.incident.as_ref().map(|id| text(&id.to_string())));
+    (event.kind.to_owned(), known.maybe("Channel", event.channel.as_deref().map(text)).traits())
 }
 
 /// One node's answer to a ping request.

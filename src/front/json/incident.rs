@@ -31,8 +31,21 @@ pub struct Incident {
     pub reason: String,
     /// The votes that it rests on.
     pub votes: Vec<Vote>,
+    /// Who sees to it, if anybody said so.
+    pub acknowledged: Option<Acknowledgement>,
     /// What people were told, or are to be told.
     pub notices: Vec<Notice>,
+}
+
+/// That somebody sees to an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who, by which node.
+    pub by: String,
+    /// When, by that node's wall clock.
+    pub at: String,
+    /// Why or what is done; may be empty.
+    pub reason: String,
 }
 
 /// One vote that an incident rests on.
@@ -51,8 +64,10 @@ pub struct Notice {
     pub channel: String,
     /// `down`, `degraded` or `up`.
     pub phase: String,
-    /// `waiting`, `voting`, `sending`, `told` or `failed`.
+    /// `waiting`, `voting`, `sending`, `told`, `failed`, or `quiet`: it is kept back, and the detail says why.
     pub state: String,
+    /// How many reminders followed.
+    pub reminders: u32,
     /// Which node sends or sent it.
     pub by: Option<String>,
     /// When, by that node's wall clock.
@@ -83,6 +98,11 @@ pub fn incident(incident: &IncidentView) -> Incident {
         lasted_seconds: incident.lasted.map(seconds),
         reason: incident.reason.clone(),
         votes: incident.votes.iter().map(vote).collect(),
+        acknowledged: incident.acknowledged.as_ref().map(|said| Acknowledgement {
+            by: said.by.clone(),
+            at: moment(said.at),
+            reason: said.reason.clone(),
+        }),
         notices: incident.notices.iter().map(notice).collect(),
     }
 }
@@ -92,6 +112,7 @@ fn notice(notice: &NoticeView) -> Notice {
         channel: notice.channel.clone(),
         phase: notice.phase.into(),
         state: notice.state.into(),
+        reminders: notice.reminders,
         by: notice.by.clone(),
         at: notice.at.map(moment),
         detail: notice.detail.clone(),

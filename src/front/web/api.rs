@@ -243,7 +243,7 @@ impl<'a> Source<'a> {
 }
 
 /// One object: who says it, then what.
-fn said(view: &View, what: impl Serialize) -> Response {
+pub(super) fn said(view: &View, what: impl Serialize) -> Response {
     #[derive(Serialize)]
     struct Whole<'a, T> {
         #[serde(flatten)]

@@ -17,9 +17,11 @@ use crate::logic::effect::{Effect, Effects};
 use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::liveness::Life;
+use crate::logic::node::silence::number;
 use crate::logic::node::{Node, Sent};
 use crate::logic::notice::letter;
 use crate::logic::notice::{self, Case, Notice};
+use crate::logic::quiet::lasts;
 use crate::logic::rank;
 use crate::logic::standing::Tally;
 
@@ -74,7 +76,7 @@ impl Node {
     }
 
     /// Whether this node votes and has heard what was said before it started, or has waited for it in vain.
-    fn is_level(&self, now: Now) -> bool {
+    pub(super) fn is_level(&self, now: Now) -> bool {
         let alone = self.settings.network.roster.len() == 1;
         let votes = self.settings.network.member(&self.me).is_some_and(|member| member.role.votes());
         votes && (alone || self.mesh.is_level() || limits::DEAD_LEAST <= now.mono.since(self.started))
@@ -137,13 +139,18 @@ impl Node {
 
     /// Channels that are told of such a standing of a target since this moment.
     fn concerned(&self, target: &TargetId, standing: Standing, since: Wall) -> Vec<String> {
-        let wants = |channel: &&Channel| channel.on.contains(&Phase::of(standing)) && self.wants(channel, target, since);
+        let wants = |channel: &&Channel| {
+            channel.on.contains(&Phase::of(standing)) && wants(channel, self.targets.get(target), target, standing, since)
+        };
         self.settings.network.channels.iter().filter(wants).map(|channel| channel.name.clone()).collect()
     }
 
-    /// Whether a channel wants to hear of a target that is bad since this moment, which the journal has.
-    fn wants(&self, channel: &Channel, target: &TargetId, since: Wall) -> bool {
-        channel.only.wants(target, group_of(self.targets.get(target)), since)
+    /// Whether a channel wants to hear that an incident is bad.
+    pub(super) fn would_tell(&self, channel: &Channel, id: &IncidentId, incident: &Incident) -> bool {
+        let since = Wall(incident.opening().map_or(0, |(_, opened)| opened.since));
+        let asked = incident.is_open() || channel.escalate.is_none() && incident.concerns(&channel.name);
+        let wanted = asked && self.tells_of(&id.target) && channel.on.contains(&Phase::of(incident.standing()));
+        wanted && wants(channel, self.targets.get(&id.target), &id.target, incident.standing(), since)
     }
 
     fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
@@ -155,8 +162,9 @@ impl Node {
 
     /// Remarks on what an entry says, before it is folded or right after it was written here.
     pub(super) fn announce(&self, entry: &Entry, out: &mut Effects) {
-        let own = entry.header.chain.author == self.me;
-        let by = || self.settings.network.name_of(&entry.header.chain.author);
+        let author = entry.header.chain.author;
+        let own = author == self.me;
+        let by = || self.settings.network.name_of(&author);
         for fact in entry.facts.iter() {
             match fact {
                 Fact::Opened(opened) if own || self.incidents.get(&opened.incident).is_none() => {
@@ -166,6 +174,18 @@ impl Node {
                 // An end or a receipt may be said again long after.
                 Fact::Closed(closed) if own || self.incidents.get(&closed.incident).is_some_and(Incident::is_open) => {
                     out.note(Note::Closed { incident: closed.incident.clone() });
+                }
+                Fact::Acknowledged(said) => {
+                    let (incident, reason) = (said.incident.clone(), said.reason.clone());
+                    out.note(Note::Acknowledged { incident, by: self.person(&said.person, &author), reason });
+                }
+                Fact::Silenced(said) if own || !self.quiet.knows(said.id) => {
+                    let what = said.targets.iter().chain(&said.groups).cloned().collect::<Vec<_>>().join(", ");
+                    let (id, by) = (number(said.id), self.person(&said.person, &author));
+                    out.note(Note::Silenced { id, what, lasts: lasts(said), by, reason: said.reason.clone() });
+                }
+                Fact::Unsilenced(said) if own || self.quiet.get(said.id).is_some() => {
+                    out.note(Note::Unsilenced { id: number(said.id), by: self.person(&said.person, &author), early: said.early });
                 }
                 Fact::Done(done) if own || !done.keys.iter().all(|key| self.intents.receipt(key).is_some()) => {
                     let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
@@ -206,12 +226,17 @@ impl Node {
     }
 
     fn find_wanted(&mut self, now: Now) {
-        // It follows from the journal and the settings alone.
+        // It follows from the journal and the settings, and from what is quiet for a time.
         let version = Some(self.journal.version());
-        if self.wanted_of == version {
+        if !self.heed(now) && self.wanted_of == version {
             return;
         }
         self.wanted_of = version;
+        self.await_more(now.mono);
+        let mut waits = std::mem::take(&mut self.waits);
+        let mut notices = std::mem::take(&mut self.notices);
+        let hushes = self.hushes();
+        let mut followed = BTreeSet::new();
         let network = self.settings.network.network;
         let (intents, targets) = (&self.intents, &self.targets);
         // By the first bad look as the journal has it: the same on all nodes, whatever their clocks say.
@@ -219,26 +244,30 @@ impl Node {
         // What was cut away and is yet to be said again was told all the same.
         let undone: BTreeSet<IntentKey> = self.undone.iter().flat_map(|undone| &undone.done.keys).copied().collect();
         let told = |key: &IntentKey| intents.receipt(key).is_some() || undone.contains(key);
-        self.wanted.clear();
+        let mut found = BTreeMap::new();
         for channel in &self.settings.network.channels {
             let incidents = &self.incidents;
             let case = |id: &IncidentId, incident: &Incident| Case {
                 open: incident.is_open(),
                 standing: incident.standing(),
-                concerns: incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
-                wants: channel.only.wants(&id.target, group_of(targets.get(&id.target)), began(incident)),
+                concerns: channel.escalate.is_none() && incident.concerns(&channel.name) && incidents.later(id) < limits::UNTOLD,
+                wants: wants(channel, targets.get(&id.target), &id.target, incident.standing(), began(incident)),
             };
             let known = incidents.all().filter(|(id, _)| tells(targets.get(&id.target)));
             let cases = known.map(|(id, incident)| {
                 let case = case(&id, incident);
                 (id, case)
             });
-            let wanted = self.notices.wanted(now.mono, network, channel, cases, told);
+            let wanted = notices.wanted(now.mono, network, channel, cases, told, |id, ask| {
+                hushes.may(now.mono, &mut waits, channel, id, ask, &mut followed)
+            });
             if !wanted.is_empty() {
-                self.wanted.insert(channel.name.clone(), wanted);
+                found.insert(channel.name.clone(), wanted);
             }
         }
-        self.notices.settle(told);
+        notices.settle(told);
+        waits.settle(&followed);
+        (self.wanted, self.notices, self.waits) = (found, notices, waits);
     }
 
     fn wanted_actions(&self) -> Vec<Wanted> {
@@ -355,13 +384,19 @@ impl Node {
         };
         let network = self.settings.network.network;
         let phases = [Phase::Degraded, Phase::Down];
-        let before = phases.into_iter().filter(|phase| *phase != notice.phase).filter_map(|phase| {
+        let before = phases.into_iter().filter(|phase| *phase != notice.phase || 0 < notice.round).filter_map(|phase| {
             let key = notice::key_of(network, &channel.name, &notice.incident, phase);
             self.intents.receipt(&key).map(|receipt| receipt.message.clone())
         });
         Some(Item {
             incident: notice.incident.clone(),
             phase: notice.phase,
+            severity: target.map(|target| target.severity).unwrap_or_default().at(opened.standing),
+            reminder: notice.round,
+            acknowledged: self
+                .quiet
+                .seen_to(&notice.incident)
+                .map(|(word, fact)| (self.person(&fact.person, &word.author), fact.reason.clone())),
             standing: opened.standing,
             group: target.and_then(|target| target.group.clone()),
             probe: target.map_or_else(|| "no longer defined".into(), |target| target.probe.describe()),
@@ -444,6 +479,12 @@ impl Node {
 
 fn group_of(target: Option<&Target>) -> Option<&str> {
     target.and_then(|target| target.group.as_deref())
+}
+
+/// Whether a channel wants to hear of an incident that is so bad and began at this moment, which the journal has.
+fn wants(channel: &Channel, target: Option<&Target>, id: &TargetId, standing: Standing, since: Wall) -> bool {
+    let severity = target.map(|target| target.severity).unwrap_or_default().at(standing);
+    channel.only.is_for(severity) && channel.only.wants(id, group_of(target), since)
 }
 
 fn tells(target: Option<&Target>) -> bool {

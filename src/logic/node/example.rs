@@ -8,6 +8,7 @@ use crate::base::note::Note;
 use crate::base::notice::{Errand, Item, Row, Topic};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::{Channel, Phase};
+use crate::base::target::Severity;
 use crate::base::time::{Micros, Now, Span, Wall};
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::node::Node;
@@ -60,6 +61,9 @@ impl Node {
             incident: IncidentId { target: TargetId(TARGET.to_owned()), number: 0 },
             phase,
             standing,
+            severity: Severity::default().at(standing),
+            reminder: 0,
+            acknowledged: None,
             group: None,
             probe: "an example that is not watched".to_owned(),
             reason: if standing == Standing::Degraded { "answers slowly" } else { "connection refused" }.to_owned(),

@@ -8,10 +8,10 @@ use crate::base::limits;
 use crate::base::outcome::Verdict;
 use crate::base::settings::{Channel, Member, Phase};
 use crate::base::target::{Expected, Target};
-use crate::base::time::{Micros, Now, Span, Wall};
+use crate::base::time::{Micros, Mono, Now, Span, Wall};
 use crate::base::view::{
-    ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence, TargetView, View,
-    WatcherView,
+    AcknowledgedView, ClockView, ForkView, HeadView, IncidentView, JournalView, LagView, LinkView, NodeView, NoticeView, Presence,
+    TargetView, View, WatcherView,
 };
 use crate::logic::incident::Incident;
 use crate::logic::node::Node;
@@ -30,6 +30,7 @@ impl Node {
                 self.shown.insert(id.clone(), view);
             }
         }
+        let events = self.event_views();
         let hidden = |target: &&Target| !target.reference;
         let targets =
             self.order.iter().filter_map(|id| self.targets.get(id)).filter(hidden).filter_map(|target| self.shown.get(&target.id));
@@ -45,7 +46,10 @@ impl Node {
             remarks: self.settings.remarks.iter().chain(&self.settings.lacks).cloned().chain(self.overfull()).collect(),
             nodes: network.roster.iter().map(|member| Arc::new(self.node_view(now, member, &lags))).collect(),
             targets: targets.cloned().collect(),
-            incidents: self.incident_views(),
+            incidents: self.incident_views(now.mono),
+            silences: self.silence_views().into(),
+            windows: self.window_names(),
+            events,
             journal: Arc::new(journal),
         }
     }
@@ -144,18 +148,19 @@ impl Node {
         }
     }
 
-    fn incident_views(&self) -> Arc<[Arc<IncidentView>]> {
-        let mut views: Vec<IncidentView> = self.incidents.all().filter_map(|(id, incident)| self.incident_view(id, incident)).collect();
+    fn incident_views(&self, now: Mono) -> Arc<[Arc<IncidentView>]> {
+        let mut views: Vec<IncidentView> =
+            self.incidents.all().filter_map(|(id, incident)| self.incident_view(now, id, incident)).collect();
         views.sort_by(|a, b| b.open.cmp(&a.open).then(b.opened.cmp(&a.opened)).then(a.id.cmp(&b.id)));
         let open = views.iter().filter(|view| view.open).count();
         views.truncate(open + limits::INCIDENTS_SHOWN);
         views.into_iter().map(Arc::new).collect()
     }
 
-    fn incident_view(&self, id: IncidentId, incident: &Incident) -> Option<IncidentView> {
+    fn incident_view(&self, now: Mono, id: IncidentId, incident: &Incident) -> Option<IncidentView> {
         let (said, opened) = incident.opening()?;
         let closing = incident.closing();
-        let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(channel, &id));
+        let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(now, channel, &id, incident));
         Some(IncidentView {
             // What is no longer defined is nothing that anybody could mend.
             open: incident.is_open() && self.tells_of(&id.target),
@@ -166,17 +171,48 @@ impl Node {
             lasted: closing.map(|(_, closed)| Span(closed.lasted)),
             reason: opened.reason.clone(),
             votes: opened.votes.iter().map(|vote| (self.settings.network.name_of(&vote.node), vote.verdict)).collect(),
+            acknowledged: self.quiet.seen_to(&id).map(|(word, fact)| AcknowledgedView {
+                by: self.person(&fact.person, &word.author),
+                at: Wall(fact.at),
+                reason: fact.reason.clone(),
+            }),
             notices: notices.collect(),
             id,
         })
     }
 
-    fn notice_views(&self, channel: &Channel, incident: &IncidentId) -> Vec<NoticeView> {
+    fn notice_views(&self, now: Mono, channel: &Channel, id: &IncidentId, incident: &Incident) -> Vec<NoticeView> {
+        let network = self.settings.network.network;
+        let told = |key: &IntentKey| self.intents.receipt(key).is_some();
         let view = |phase: Phase| {
-            let key = notice::key_of(self.settings.network.network, &channel.name, incident, phase);
-            self.notice_view(channel, phase, &key)
+            let key = notice::key_of(network, &channel.name, id, phase);
+            let mut view = self.notice_view(channel, phase, &key)?;
+            if channel.remind.is_some() && view.state == "told" && phase != Phase::Up {
+                view.reminders = notice::last_of(network, &channel.name, id, phase, told).0;
+            }
+            Some(view)
         };
-        [Phase::Degraded, Phase::Down, Phase::Up].into_iter().filter_map(view).collect()
+        let mut views: Vec<NoticeView> = [Phase::Degraded, Phase::Down, Phase::Up].into_iter().filter_map(view).collect();
+        let bad = Phase::of(incident.standing()).word();
+        if !views.iter().any(|view| view.phase == bad) {
+            let why = self.would_tell(channel, id, incident).then(|| self.why_quiet(now, channel, id, !views.is_empty())).flatten();
+            views.extend(why.map(|detail| NoticeView {
+                channel: channel.name.clone(),
+                phase: bad,
+                state: "quiet",
+                reminders: 0,
+                by: None,
+                at: None,
+                detail,
+            }));
+        }
+        views
+    }
+
+    /// Names of the maintenance windows that are open.
+    fn window_names(&self) -> Arc<[String]> {
+        let all = &self.settings.network.maintenance;
+        self.open_windows().filter_map(|place| all.get(place)).map(|window| window.name.clone()).collect()
     }
 
     fn notice_view(&self, channel: &Channel, phase: Phase, key: &IntentKey) -> Option<NoticeView> {
@@ -200,7 +236,7 @@ impl Node {
             let way = &channel.way;
             ("waiting", None, None, format!("no node that is alive has a way out for {}; {}", way.name(), way.remedy()))
         };
-        Some(NoticeView { channel: channel.name.clone(), phase: phase.word(), state, by, at, detail })
+        Some(NoticeView { channel: channel.name.clone(), phase: phase.word(), state, reminders: 0, by, at, detail })
     }
 
     /// How far this node has the journal, and how far the ends of its links are apart.

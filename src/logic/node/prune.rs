@@ -5,7 +5,7 @@
 //! store, since they are not kept in memory.
 
 use crate::base::fact::{Counted, Fact, Floor, Mark};
-use crate::base::id::{ChainId, EntryHash, Lane, NodeId};
+use crate::base::id::{ChainId, EntryHash, IntentKey, Lane, NodeId};
 use crate::base::limits;
 use crate::base::settings::{Phase, Split};
 use crate::base::time::{Now, Span, Wall};
@@ -79,15 +79,21 @@ impl Node {
     /// What incidents own events may belong to.
     fn survey(&self) -> Survey {
         let network = &self.settings.network;
-        let mut survey = Survey::default();
+        let mut survey = Survey { silences: self.quiet.numbers().collect(), ..Survey::default() };
         for (id, incident) in self.incidents.all() {
             survey.openings.extend(incident.opened_by().map(|(entry, author)| (entry, (id.clone(), author == self.me))));
             if self.targets.contains_key(&id.target) {
                 survey.open.extend(incident.uncovered());
             }
             for channel in &network.channels {
-                for phase in [Phase::Degraded, Phase::Down, Phase::Up] {
-                    let key = notice::key_of(network.network, &channel.name, &id, phase);
+                let told = |key: &IntentKey| self.intents.receipt(key).is_some();
+                let reminders = |phase| match channel.remind {
+                    Some(_) if phase != Phase::Up => 1 + notice::last_of(network.network, &channel.name, &id, phase, told).0,
+                    _ => 0,
+                };
+                let rounds = [Phase::Degraded, Phase::Down, Phase::Up].map(|phase| (phase, reminders(phase)));
+                for (phase, round) in rounds.into_iter().flat_map(|(phase, most)| (0..=most).map(move |round| (phase, round))) {
+                    let key = notice::key_of_reminder(network.network, &channel.name, &id, phase, round);
                     if network.split == Split::Majority && self.intents.receipt(&key).is_none() {
                         survey.unsettled.insert(key);
                     }

@@ -25,9 +25,11 @@ impl Node {
         self.reports = Reports::default();
         let incidents = std::mem::take(&mut self.incidents);
         let intents = std::mem::replace(&mut self.intents, Intents::new(self.me, self.settings.network.lease));
+        let quiet = std::mem::take(&mut self.quiet);
         let parts = std::mem::take(&mut self.parts);
         self.upkeep.refold = None;
         self.upkeep.ledger.clear();
+        self.recent.clear();
         self.rollups.forget();
         self.journal.succeed(version);
         self.journal.bound(self.settings.network.journal_size / limits::SHARES);
@@ -41,6 +43,7 @@ impl Node {
         self.parts.resume(parts);
         self.rollups.recalled();
         self.incidents.resume(incidents);
+        self.quiet.resume(quiet);
         self.intents.resume(intents, |ballot| self.errands.contains_key(ballot));
         let said: Vec<_> = self.standings.all_said(self.me).filter(|judged| self.targets.contains_key(&judged.target)).cloned().collect();
         for judged in said {
@@ -74,7 +77,8 @@ impl Node {
         }
         // A fact in a lane where it does not belong has no place in the order of its kind.
         let at_home = |fact: &&Fact| fact.lane().is_none_or(|lane| lane == header.chain.lane) || matches!(fact, Fact::Rollup(_));
-        for fact in entry.facts.iter().filter(at_home) {
+        for (place, fact) in entry.facts.iter().enumerate().filter(|(_, fact)| at_home(fact)) {
+            self.recent.fold(header, place, fact);
             match fact {
                 Fact::Judged(judged) => {
                     if self.standings.fold(author, incarnation, header.sequence, judged) {
@@ -97,6 +101,7 @@ impl Node {
                     self.intents.fold(now, source, fact);
                 }
                 Fact::Put(_) | Fact::Deleted(_) => self.parts.fold(news, author, incarnation, header.sequence, fact),
+                Fact::Acknowledged(_) | Fact::Silenced(_) | Fact::Unsilenced(_) => self.hear_quiet(header, fact),
                 Fact::Counted(counted) => self.incidents.counted(author, incarnation, header.sequence, counted),
                 Fact::Revoked(_) | Fact::Retired(_) => {}
                 // The journal takes bases and floors, whatever the role of their author.
@@ -217,6 +222,6 @@ impl Node {
         for (target, number) in self.incidents.counts() {
             let _ = writeln!(text, "{target} had {number}");
         }
-        text + &self.intents.records()
+        text + &self.quiet.records() + &self.intents.records()
     }
 }

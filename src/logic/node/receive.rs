@@ -223,6 +223,9 @@ impl Node {
     pub(super) fn command(&mut self, now: Now, id: CommandId, command: Command, out: &mut Effects) {
         match command {
             Command::Write(writes) => self.write(id, writes, out),
+            command @ (Command::Acknowledge { .. } | Command::Silence { .. } | Command::EndSilence { .. }) => {
+                self.quieten(now, id, command, out);
+            }
             Command::TestNotice { channel, phase } => self.give_example(now, id, channel.as_deref(), phase, out),
             Command::Ping { host, count, within } => {
                 let incarnation = self.journal.incarnation();

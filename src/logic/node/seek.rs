@@ -83,7 +83,7 @@ mod tests {
     use crate::base::id::{Incarnation, NetworkId, TargetId};
     use crate::base::key::SecretKey;
     use crate::base::settings::{Member, Network, Role, Split};
-    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+    use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
     use crate::base::time::{Micros, Mono, Wall};
     use crate::base::wire::Ask;
     use crate::logic::input::Input;
@@ -126,6 +126,7 @@ mod tests {
             depends: vec![],
             expected: Expected::Always,
             runbook: None,
+            severity: Severity::default(),
             reference: false,
         };
         let network = Network {
@@ -138,6 +139,7 @@ mod tests {
             former: vec![],
             targets: vec![],
             channels: vec![],
+            maintenance: vec![],
             lease: Span::secs(60),
             journal_size: 1 << 30,
             node_target,

@@ -13,7 +13,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::base::limits;
 use crate::base::notice::{Item, Letter, Row, Topic};
 use crate::base::settings::Phase;
-use crate::base::time::Wall;
+use crate::base::time::{Span, Wall};
 
 /// What everybody must see first of a notice that somebody asked for.
 const EXAMPLE: &str = "This is an example that somebody asked for with peerwatchctl notify test. Nothing of it has happened.";
@@ -26,12 +26,17 @@ pub fn write(topic: &Topic) -> Letter {
     let states: Vec<&str> = topic.items.iter().map(|item| item.phase.word()).collect();
     let incidents: Vec<String> = topic.items.iter().map(|item| item.incident.to_string()).collect();
     let targets: Vec<&str> = topic.items.iter().map(|item| item.incident.target.0.as_str()).collect();
+    let worst = topic.items.iter().map(|item| item.severity).max();
     let mut headers = vec![
         ("X-Peerwatch-Network", topic.network.clone()),
         ("X-Peerwatch-Target", short_list(&targets)),
         ("X-Peerwatch-Incident", short_list(&incidents)),
         ("X-Peerwatch-State", short_list(&states)),
+        ("X-Peerwatch-Severity", worst.map_or_else(String::new, |severity| severity.word().to_owned())),
     ];
+    if topic.items.iter().any(|item| 0 < item.reminder) {
+        headers.push(("X-Peerwatch-Reminder", "yes".to_owned()));
+    }
     if topic.test {
         headers.push(("X-Peerwatch-Test", "yes".to_owned()));
     }
@@ -54,6 +59,9 @@ fn subject(topic: &Topic) -> String {
             let head = format!("{mark}[{}] {}", item.phase.word().to_uppercase(), item.incident.target);
             match item.phase {
                 Phase::Up => (head, format!("was {} for {}", item.standing.word(), item.lasted), String::new()),
+                Phase::Down | Phase::Degraded if 0 < item.reminder => {
+                    (head, format!("still, for {}: {}", brief(item.lasted), item.reason), String::new())
+                }
                 Phase::Down | Phase::Degraded => (head, item.reason.clone(), format!(" ({}/{} nodes)", item.votes.0, item.votes.1)),
             }
         }
@@ -107,9 +115,21 @@ fn first(item: &Item) -> String {
     match item.phase {
         Phase::Up => format!("{name} is up again. It was {} for {}.", item.standing.word(), item.lasted),
         Phase::Down | Phase::Degraded => {
-            format!("{name} is {} since {}: {}.", item.phase.word(), time(item.since), item.reason.trim_end_matches('.'))
+            let still = if 0 < item.reminder { "still " } else { "" };
+            format!("{name} is {still}{} since {}: {}.", item.phase.word(), time(item.since), item.reason.trim_end_matches('.'))
         }
     }
+}
+
+/// What reminds people can be stopped.
+fn reminding(item: &Item) -> Option<String> {
+    let number = Some(item.reminder).filter(|number| 0 < *number)?;
+    Some(format!("Reminder {number}. To stop reminders: peerwatchctl ack '{}'.", item.incident))
+}
+
+/// Minutes are enough for what lasts long.
+fn brief(span: Span) -> Span {
+    if Span::secs(60) <= span { Span(span.0 / 60_000 * 60_000) } else { span }
 }
 
 /// The second line, where there is one: how it ended, or that it ended meanwhile.
@@ -131,6 +151,11 @@ fn facts(item: &Item) -> Vec<(&'static str, String)> {
         facts.extend(item.last_good().map(|(at, node)| ("Last good", format!("{}, seen by {node}", time(at)))));
         facts.push(("Rule", item.rule.clone()));
     }
+    facts.push(("Severity", item.severity.word().to_owned()));
+    facts.extend(item.acknowledged.clone().map(|(by, reason)| {
+        let why = if reason.is_empty() { reason } else { format!(": {reason}") };
+        ("Seen to by", format!("{by}{why}"))
+    }));
     facts.extend(item.runbook.clone().map(|runbook| ("Runbook", runbook)));
     facts
 }
@@ -184,7 +209,7 @@ fn digest(text: &mut String, items: &[Item]) {
 }
 
 fn describe(text: &mut String, item: &Item) {
-    let _ = ending(item).map(|line| writeln!(text, "{line}"));
+    let _ = ending(item).or_else(|| reminding(item)).map(|line| writeln!(text, "{line}"));
     text.push('\n');
     for (label, value) in facts(item) {
         let _ = writeln!(text, "{:<11}{value}", format!("{label}:"));
@@ -259,6 +284,7 @@ mod tests {
     use super::*;
     use crate::base::id::{IncidentId, TargetId};
     use crate::base::outcome::{Standing, Verdict};
+    use crate::base::target::Severity;
     use crate::base::time::{Micros, Span};
     use expect_test::expect;
 
@@ -275,6 +301,9 @@ mod tests {
             incident: IncidentId { target: TargetId("shop".into()), number: 3 },
             phase,
             standing: Standing::Down,
+            severity: Severity::Critical,
+            reminder: 0,
+            acknowledged: None,
             group: None,
             probe: "http https://shop.example.org/".into(),
             reason: "connection refused".into(),

@@ -1,0 +1,53 @@
+//! Maintenance: when nothing new is told of which targets, once or every week.
+//!
+//! Whether a moment lies in a window follows from the moment and the rules of a zone alone, as for
+//! [`Hours`]; whose clock says what moment it is, is not known here.
+
+use crate::base::channel;
+use crate::base::hours::Hours;
+use crate::base::id::TargetId;
+use crate::base::time::Wall;
+
+/// A window: when, and for what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Maintenance {
+    /// Its name.
+    pub name: String,
+    /// Targets by name, `*` for any letters.
+    pub targets: Vec<String>,
+    /// Targets by group.
+    pub groups: Vec<String>,
+    /// When.
+    pub when: When,
+}
+
+/// When a window is open.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// At these hours of the week.
+    Every(Hours),
+    /// From a moment until before another.
+    Once {
+        /// The first moment.
+        from: Wall,
+        /// The first moment after it.
+        to: Wall,
+    },
+}
+
+impl Maintenance {
+    /// Whether it is for a target.
+    #[must_use]
+    pub fn is_for(&self, target: &TargetId, group: Option<&str>) -> bool {
+        channel::names(&self.targets, &self.groups, target, group)
+    }
+
+    /// Whether it is open at a moment. At one that no calendar has it is not, so that nothing is kept from people.
+    #[must_use]
+    pub fn is_open(&self, moment: Wall) -> bool {
+        match &self.when {
+            When::Every(hours) => hours.span(moment),
+            When::Once { from, to } => (from.0..to.0).contains(&moment.0),
+        }
+    }
+}
