@@ -6,6 +6,8 @@ mod journal;
 mod notify;
 #[path = "bus/private.rs"]
 mod private;
+#[path = "bus/quiet.rs"]
+mod quiet;
 #[path = "bus/revoke.rs"]
 mod revoke;
 #[path = "bus/sample.rs"]

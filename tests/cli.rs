@@ -8,6 +8,8 @@ mod nodes;
 mod notify;
 #[path = "bus/private.rs"]
 mod private;
+#[path = "cli/quiet.rs"]
+mod quiet;
 #[path = "bus/sample.rs"]
 mod sample;
 

@@ -29,6 +29,8 @@ use peerwatch::base::view::{Archive, ChainStats, History, Progress, Sample, Stat
 use peerwatch::front::desk::{Asked, Desk};
 use peerwatch::front::web::{self, Access};
 
+#[path = "web/quiet.rs"]
+mod quiet;
 #[path = "web/sample.rs"]
 mod sample;
 #[path = "web/trace.rs"]

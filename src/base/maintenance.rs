@@ -51,3 +51,21 @@ impl Maintenance {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_for_what_it_names_and_open_from_its_first_moment() {
+        let window = |when| Maintenance { name: "p".into(), targets: vec!["shop*".into()], groups: vec!["web".into()], when };
+        let once = window(When::Once { from: Wall(1000), to: Wall(2000) });
+        let is_for = |target: &str, group| once.is_for(&TargetId(target.into()), group);
+        assert!(is_for("shop-1", None) && is_for("mail", Some("web")) && !is_for("mail", Some("db")) && !is_for("mail", None));
+        assert_eq!([999, 1000, 1999, 2000].map(|at| once.is_open(Wall(at))), [false, true, true, false]);
+        // 1970-01-01 is a Thursday.
+        let weekly = window(When::Every(Hours::parse(&["Thu 00:00-01:00"], "UTC").unwrap()));
+        assert_eq!([-1, 0, 3_599_999, 3_600_000].map(|at| weekly.is_open(Wall(at))), [false, true, true, false]);
+        assert!(!weekly.is_open(Wall(i64::MAX)), "what no calendar has keeps nothing from people");
+    }
+}

@@ -40,6 +40,9 @@ impl Home {
                 Arc::new(TargetView { sometimes: true, ..self.target("node:laptop", Standing::Down) }),
             ]),
             incidents: Arc::new([Arc::new(self.incident("shop", 3, true)), Arc::new(self.incident("router", 1, false))]),
+            silences: Arc::new([]),
+            windows: Arc::new([]),
+            events: Arc::new([]),
             journal: Arc::new(JournalView {
                 entries: 1234,
                 heads: vec![HeadView {
@@ -122,6 +125,7 @@ impl Home {
             channel: "ops".into(),
             phase,
             state,
+            reminders: 0,
             by: Some("fra1".into()),
             at: Some(at),
             detail: "250 queued".into(),
@@ -140,6 +144,7 @@ impl Home {
             lasted: (!open).then_some(Span::secs(1050)),
             reason: if open { "HTTP 503" } else { "no reply" }.into(),
             votes: vec![("ber1".into(), Verdict::Down), ("fra1".into(), Verdict::Down)],
+            acknowledged: None,
             notices,
         }
     }

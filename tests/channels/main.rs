@@ -52,6 +52,13 @@ fn item(target: &str, phase: Phase) -> Item {
         incident: IncidentId { target: TargetId(target.into()), number: 3 },
         phase,
         standing: if phase == Phase::Degraded { Standing::Degraded } else { Standing::Down },
+        severity: peerwatch::base::target::Severity::Critical.at(if phase == Phase::Degraded {
+            Standing::Degraded
+        } else {
+            Standing::Down
+        }),
+        reminder: 0,
+        acknowledged: None,
         group: Some("web".into()),
         probe: format!("http https://{target}.example.org/"),
         reason: "the body does not contain \"<Welcome>\"".into(),

@@ -32,6 +32,7 @@ mod incident;
 mod large;
 mod links;
 mod mesh;
+mod quiet;
 mod service;
 mod trace;
 mod trouble;

@@ -49,6 +49,8 @@ pub enum Check {
     Twice,
     /// Whatever was bad long enough is told, and its end, in time.
     Silence,
+    /// Nobody tells of what it knows to be silenced, and reminds of what it knows to be acknowledged.
+    Quiet,
     /// In the end all living nodes have the same heads.
     Heads,
     /// Same heads, same records.
@@ -143,6 +145,11 @@ impl Watch {
         demand(written.bytes() == entry.bytes(), Check::Altered, at, || {
             format!("entry {} of {} is not as its author wrote it", entry.header.sequence, entry.header.chain)
         })
+    }
+
+    /// An entry as its author wrote it.
+    pub fn as_written(&self, entry: &EntryHash) -> Option<&Entry> {
+        self.written.get(entry)
     }
 
     /// Whether an entry was ever synced by its author.

@@ -181,6 +181,14 @@ impl Cluster {
         host.life.as_mut().map(|life| life.node.view(now).incidents.to_vec()).unwrap_or_default()
     }
 
+    /// Whether a silence holds for somebody who lives.
+    fn is_silent(&mut self) -> bool {
+        self.living().into_iter().any(|host| {
+            let now = self.hosts[host].clock.read(self.at);
+            self.hosts[host].life.as_mut().is_some_and(|life| !life.node.view(now).silences.is_empty())
+        })
+    }
+
     /// Something that is not as it must be in the end.
     fn owes(&mut self) -> Option<String> {
         let faulty = |host: &usize| self.hosts[*host].life.as_ref().is_none_or(|life| life.retry.is_some());
@@ -188,6 +196,9 @@ impl Cluster {
             return Some(format!("{} cannot write yet", name(host)));
         }
         self.recollect();
+        if self.options.has(Feature::Quiet) && self.is_silent() {
+            return Some("a silence has not ended".into());
+        }
         let incidents = self.incidents();
         let on = self.options.channels().remove(0).on;
         let member = |target: &str| (0..self.options.nodes).find(|host| target.strip_prefix("node:") == Some(&name(*host)));
@@ -195,11 +206,13 @@ impl Cluster {
         let ended = |target: &str| member(target).is_some_and(|member| self.is_ended(member));
         for incident in incidents.iter().filter(|incident| !ended(&incident.id.target.0)) {
             let id = incident.id.to_string();
-            if let Some(notice) = incident.notices.iter().find(|notice| notice.state != "told") {
+            if let Some(notice) = incident.notices.iter().find(|notice| !["told", "quiet"].contains(&notice.state)) {
                 return Some(format!("that {id} is {} is {}: {}", notice.phase, notice.state, notice.detail));
             }
             let bad = Phase::of(incident.standing);
-            if on.contains(&bad) && self.world.told(&id, bad.word()) == 0 {
+            // What was silent when it ended is not told afterwards.
+            let quiet = !incident.open && incident.notices.iter().any(|notice| notice.state == "quiet");
+            if on.contains(&bad) && !quiet && self.world.told(&id, bad.word()) == 0 {
                 return Some(format!("that {id} is {} was never told", bad.word()));
             }
             // What only its sender knew, and lost, nobody can take back.

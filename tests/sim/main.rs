@@ -19,6 +19,7 @@ mod network;
 mod options;
 mod perform;
 mod plan;
+mod quiet;
 mod reader;
 mod sparse;
 mod story;

@@ -53,13 +53,19 @@ pub enum Mutation {
     DoubledChange,
     /// One host reads the key/value store of others without what it says.
     BlindKeeper,
+    /// Nobody hears from others that something is silent.
+    DeafToSilence,
+    /// Nobody hears from others that somebody sees to an incident.
+    DeafToAcknowledgement,
+    /// Every reminder is sent by two.
+    TwoReminders,
     /// The second telling of a seed draws from another.
     OtherSeed,
 }
 
 impl Mutation {
     /// All of them, with the check that must catch each.
-    pub const ALL: [(Self, Check); 25] = [
+    pub const ALL: [(Self, Check); 28] = [
         (Self::SendBeforeSync, Check::Unsynced),
         (Self::Ghostwriter, Check::Unwritten),
         (Self::AlteredRelay, Check::Altered),
@@ -84,6 +90,9 @@ impl Mutation {
         (Self::Deaf, Check::Sight),
         (Self::DoubledChange, Check::Followed),
         (Self::BlindKeeper, Check::Values),
+        (Self::DeafToSilence, Check::Quiet),
+        (Self::DeafToAcknowledgement, Check::Quiet),
+        (Self::TwoReminders, Check::Twice),
         (Self::OtherSeed, Check::Replay),
     ];
 }

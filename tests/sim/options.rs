@@ -103,10 +103,12 @@ pub enum Feature {
     Values,
     /// Each node is watched by a few of the others, as in a large network.
     Sparse,
+    /// People silence and acknowledge, and are reminded.
+    Quiet,
 }
 
 impl Feature {
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
@@ -150,6 +152,7 @@ impl Feature {
         Self::Majority,
         Self::Values,
         Self::Sparse,
+        Self::Quiet,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -178,6 +181,7 @@ impl Feature {
                 | Self::Majority
                 | Self::Values
                 | Self::Sparse
+                | Self::Quiet
         )
     }
 }
@@ -207,8 +211,16 @@ pub struct Options {
     pub window: Span,
     /// Degraded standings are told too.
     pub degraded: bool,
+    /// After which time people are reminded.
+    pub remind: Option<Span>,
     pub targets: Vec<Target>,
 }
+
+/// Features that are drawn by generators of their own.
+const OWN: [Feature; 2] = [Feature::Sparse, Feature::Quiet];
+
+/// What makes the chance of [`Feature::Quiet`] another.
+const QUIET: u64 = 0x5DEE_CE66_D1CE_4E5B;
 
 /// The name of the thing that an isolated node cannot reach.
 pub const REFERENCE: &str = "reference";
@@ -220,7 +232,7 @@ impl Options {
         let calm = rng.chance(25);
         let wanted = |feature: &Feature, rng: &mut Rng| rng.chance(if feature.is_fault() { 35 } else { 40 });
         let mut features: BTreeSet<Feature> =
-            Feature::ALL.into_iter().filter(|feature| *feature != Feature::Sparse && wanted(feature, &mut rng)).collect();
+            Feature::ALL.into_iter().filter(|feature| !OWN.contains(feature) && wanted(feature, &mut rng)).collect();
         // Real signature checks on every hop cost most of the time, so few runs have them.
         if !rng.chance(25) {
             features.remove(&Feature::Codec);
@@ -235,6 +247,9 @@ impl Options {
         // By a generator of its own, so that the rest of each seed is as it was before there was this feature.
         if Rng::new(!seed).chance(30) {
             features.insert(Feature::Sparse);
+        }
+        if Rng::new(seed ^ QUIET).chance(30) {
+            features.insert(Feature::Quiet);
         }
         features.retain(|feature| !(without.contains(feature) || calm && feature.is_fault()));
         let nodes = 1 + below(&mut rng, 7);
@@ -271,6 +286,7 @@ impl Options {
             lease: Span::secs([10, 20, 60, 120][if slow { 2 } else { 0 } + below(&mut rng, if slow { 2 } else { 4 })]),
             window: Span::secs([0, 1, 10, 30][below(&mut rng, 4)]),
             degraded: rng.chance(50),
+            remind: features.contains(&Feature::Quiet).then(|| Span::secs(20 + seed % 40)),
             targets: Vec::new(),
             features,
         };
@@ -301,6 +317,7 @@ impl Options {
             lease: Span::secs(20),
             window: Span::secs(1),
             degraded: false,
+            remind: None,
             targets: vec![target],
         }
     }
@@ -333,7 +350,7 @@ impl Options {
             on,
             only: Only::default(),
             group: self.window,
-            remind: None,
+            remind: self.remind,
             escalate: None,
         }]
     }

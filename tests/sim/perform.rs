@@ -199,6 +199,7 @@ impl Cluster {
                 let blind = self.mutation == Some(Mutation::BlindReader) && host == 0;
                 let entries = self.understood(host, entries);
                 let entries = if blind { entries.into_iter().map(blinded).collect() } else { entries };
+                let entries = self.deafened(entries);
                 let keeper = self.mutation == Some(Mutation::BlindKeeper) && host == 0;
                 Message::Entries(if keeper { entries.into_iter().map(valueless).collect() } else { entries })
             }
@@ -359,6 +360,10 @@ impl Cluster {
             let soon = self.at + 5;
             self.later(soon, Event::Fault(fault(host)));
         }
+        let quiet = self.is_quiet(host, &errand);
+        if let Err(failure) = quiet {
+            self.failed.get_or_insert(failure);
+        }
         let keys = self.keys(&world::read(&errand.letter));
         let knew = self.known_by(host, &keys);
         let mood = self.mood(host);
@@ -388,8 +393,10 @@ impl Cluster {
         let key = |(incident, phase): &(String, String)| {
             let (target, number) = incident.rsplit_once('#').expect("an incident has a number");
             let id = IncidentId { target: TargetId(target.into()), number: number.parse().expect("an incident has a number") };
+            let (phase, round) =
+                phase.split_once('+').map_or((phase.as_str(), 0), |(phase, round)| (phase, round.parse().expect("a number")));
             let phase = [Phase::Down, Phase::Degraded, Phase::Up].into_iter().find(|known| known.word() == phase).expect("a phase");
-            notice::key_of(self.options.network_id(), "ops", &id, phase)
+            notice::key_of_reminder(self.options.network_id(), "ops", &id, phase, round)
         };
         items.iter().map(key).collect()
     }
@@ -444,7 +451,8 @@ impl Cluster {
         if self.mutation != Some(Mutation::LostLetters) {
             self.deliver(Taken { denied: taken.denied || late, ..taken.clone() }, knew.as_deref())?;
         }
-        if self.mutation == Some(Mutation::TwoTellers) {
+        let reminds = errand.letter.topic.items.iter().any(|item| 0 < item.reminder);
+        if self.mutation == Some(Mutation::TwoTellers) || self.mutation == Some(Mutation::TwoReminders) && reminds {
             self.deliver(taken, None)?;
         }
         match mood {
@@ -535,6 +543,9 @@ fn told(reply: &Reply) -> String {
             format!("{answers} of {} nodes pinged", rows.len())
         }
         Reply::Traced(way) => way.as_ref().map_or_else(|| "no way".into(), |way| format!("a way over {} hops", way.hops.len())),
+        Reply::Acknowledged(incident) => format!("{incident} is acknowledged"),
+        Reply::Silenced(id) => format!("silence {id}"),
+        Reply::Unsilenced(id) => format!("silence {id} is over"),
         Reply::Revoked(node) => format!("{node} is no member any more"),
         Reply::Written { revision } => format!("written as {revision}"),
         Reply::Absent { key } => format!("there is no {key}"),

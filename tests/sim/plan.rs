@@ -9,6 +9,7 @@ use peerwatch::base::rng::Rng;
 use peerwatch::base::target::Target;
 
 use crate::options::{Feature, Options, below};
+use crate::quiet::Hush;
 
 /// What will happen.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +90,8 @@ pub enum Fault {
     BackUp { host: usize },
     /// A face asks all nodes to ping something.
     Ping { host: usize },
+    /// Somebody silences or acknowledges something.
+    Hush { host: usize, hush: Hush },
     /// A host's settings are loaded again.
     Reload { host: usize },
 }
@@ -253,6 +256,8 @@ impl Plan {
             Feature::Stray => Fault::Stray { host, target, lasts },
             Feature::Unable => Fault::Unable { host, target, lasts },
             Feature::Ping => Fault::Ping { host },
+            Feature::Quiet if rng.chance(40) => Fault::Hush { host, hush: Hush::Silence { target, seconds: 60 + rng.below(90) } },
+            Feature::Quiet => Fault::Hush { host, hush: Hush::Acknowledge { target } },
             Feature::Reload => Fault::Reload { host },
             Feature::SlowDisk
             | Feature::Offset

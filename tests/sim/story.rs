@@ -42,12 +42,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use expect_test::{Expect, expect};
-    use peerwatch::base::target::Watchers;
+    use peerwatch::base::id::TargetId;
+    use peerwatch::base::target::{Target, Watchers};
+    use peerwatch::base::time::Span;
 
     use super::*;
     use crate::cluster::Cluster;
     use crate::options::{Options, name};
     use crate::plan::{Fault, Health, How, Mood, Outage, Plan, Seam};
+    use crate::quiet::Hush;
 
     /// Everybody starts and lives on; the target is down from the first minute on for as long.
     fn plan(options: &Options) -> Plan {
@@ -73,8 +76,8 @@ mod tests {
         Fault::Stop { host, seam: Seam::BeforeCommit, how, away: away * 1000 }
     }
 
-    /// Runs a story with all checks; the letters must be these.
-    fn check(options: Options, plan: Plan, letters: &Expect) {
+    /// Runs a story with all checks; the letters must be these. When they were sent, in seconds.
+    fn check(options: Options, plan: Plan, letters: &Expect) -> Vec<u64> {
         let mut cluster = Cluster::new(options, plan, None, 0, Story::new(std::env::var("TELL").is_ok()));
         let figures = cluster.run();
         assert!(figures.is_ok(), "{:?}", figures.unwrap_err());
@@ -83,6 +86,7 @@ mod tests {
             format!("{} {} {}\n", name(taken.host), items.join(", "), &taken.message[..6])
         };
         letters.assert_eq(&cluster.world.taken.iter().map(line).collect::<String>());
+        cluster.world.taken.iter().map(|taken| taken.began / 1000).collect()
     }
 
     #[test]
@@ -294,6 +298,96 @@ mod tests {
             b t0#1 up 065e61
         "#]],
         );
+    }
+
+    fn hush(host: usize, hush: Hush) -> Fault {
+        Fault::Hush { host, hush }
+    }
+
+    #[test]
+    fn what_is_silenced_on_one_host_is_told_by_none_until_the_silence_ends() {
+        let options = Options::plain(3);
+        // It is down from the first minute to the sixth, and silent from before until the third.
+        let plan = Plan {
+            outages: vec![outage(60, 280)],
+            faults: vec![at(50, hush(0, Hush::Silence { target: 0, seconds: 120 }))],
+            ..plan(&options)
+        };
+        let began = check(options, plan, &expect![[""]]);
+        assert!(began.iter().all(|second| 170 <= *second), "{began:?}");
+    }
+
+    #[test]
+    fn an_outage_within_a_silence_is_told_by_nobody() {
+        let options = Options::plain(3);
+        let plan = Plan { faults: vec![at(50, hush(0, Hush::Silence { target: 0, seconds: 120 }))], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn a_silence_whose_author_dies_is_ended_by_the_others() {
+        let options = Options::plain(3);
+        let silence = at(50, hush(0, Hush::Silence { target: 0, seconds: 100 }));
+        let plan = Plan { outages: vec![outage(60, 280)], faults: vec![silence, at(70, stop(0, How::Power, 200))], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn the_end_of_what_was_told_is_told_in_a_silence() {
+        let options = Options::plain(3);
+        let plan = Plan { faults: vec![at(90, hush(1, Hush::Silence { target: 0, seconds: 120 }))], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn reminders_come_once_each_and_farther_and_farther_apart() {
+        let options = Options { remind: Some(Span::secs(20)), ..Options::plain(3) };
+        let plan = Plan { outages: vec![outage(60, 290)], ..plan(&options) };
+        let seconds = check(options, plan, &expect![[""]]);
+        let pauses: Vec<u64> = seconds.windows(2).map(|pair| (pair[1] - pair[0]) / 10 * 10).collect();
+        assert_eq!(pauses[..3], [20, 40, 80], "{seconds:?}");
+    }
+
+    #[test]
+    fn what_one_host_acknowledges_is_reminded_of_by_none() {
+        let options = Options { remind: Some(Span::secs(20)), ..Options::plain(3) };
+        let plan =
+            Plan { outages: vec![outage(60, 290)], faults: vec![at(110, hush(0, Hush::Acknowledge { target: 0 }))], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    /// Two targets, the first of which depends on the second.
+    fn family() -> Options {
+        let mut options = Options::plain(3);
+        let parent = Target { id: TargetId("router".into()), ..options.targets[0].clone() };
+        options.targets[0].depends = vec![parent.id.clone()];
+        options.targets.push(parent);
+        options
+    }
+
+    fn parent(from: u64, until: u64) -> Outage {
+        Outage { target: 1, ..outage(from, until) }
+    }
+
+    #[test]
+    fn a_child_is_not_told_while_its_parent_is_bad_even_if_that_is_found_later() {
+        let options = family();
+        let plan = Plan { outages: vec![outage(60, 150), parent(64, 146)], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn a_child_that_is_still_bad_when_its_parent_is_well_again_is_told_once() {
+        let options = family();
+        let plan = Plan { outages: vec![outage(60, 250), parent(60, 120)], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
+    }
+
+    #[test]
+    fn a_child_alone_is_told_and_its_end_also_while_its_parent_is_bad() {
+        let options = family();
+        let plan = Plan { outages: vec![outage(60, 180), parent(150, 250)], ..plan(&options) };
+        check(options, plan, &expect![[""]]);
     }
 
     #[test]

@@ -107,6 +107,10 @@ impl Cluster {
                 self.ping(*host);
                 None
             }
+            Fault::Hush { host, hush } => {
+                self.hush(*host, hush);
+                None
+            }
             Fault::Reload { host } => {
                 if let Some(life) = self.hosts[*host].life.as_ref().map(|life| life.number) {
                     self.arrive(*host, life, Arrival::Reload);
@@ -158,6 +162,7 @@ impl Cluster {
             | Fault::Step { .. }
             | Fault::BackUp { .. }
             | Fault::Ping { .. }
+            | Fault::Hush { .. }
             | Fault::Reload { .. } => {}
         }
     }

@@ -117,5 +117,9 @@ impl Taken {
 /// Incidents and phases of a letter, as far as its text names them.
 pub fn read(letter: &Letter) -> Vec<(String, String)> {
     let named = |item: &&Item| letter.text.contains(&item.incident.target.0);
-    letter.topic.items.iter().filter(named).map(|item| (item.incident.to_string(), item.phase.word().to_owned())).collect()
+    let phase = |item: &Item| match item.reminder {
+        0 => item.phase.word().to_owned(),
+        round => format!("{}+{round}", item.phase.word()),
+    };
+    letter.topic.items.iter().filter(named).map(|item| (item.incident.to_string(), phase(item))).collect()
 }

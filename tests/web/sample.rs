@@ -35,6 +35,9 @@ pub(crate) fn night() -> View {
         nodes: nodes(),
         targets: targets(),
         incidents: incidents(),
+        silences: Arc::new([]),
+        windows: Arc::new([]),
+        events: Arc::new([]),
         journal: journal(),
     }
 }
@@ -187,7 +190,7 @@ fn targets() -> Arc<[Arc<TargetView>]> {
 }
 
 fn notice(phase: &'static str, state: &'static str, by: Option<&str>, at: Option<&str>, detail: &str) -> NoticeView {
-    NoticeView { channel: "ops".into(), phase, state, by: by.map(Into::into), at: at.map(ago), detail: detail.into() }
+    NoticeView { channel: "ops".into(), phase, state, reminders: 0, by: by.map(Into::into), at: at.map(ago), detail: detail.into() }
 }
 
 fn incidents() -> Arc<[Arc<IncidentView>]> {
@@ -201,6 +204,7 @@ fn incidents() -> Arc<[Arc<IncidentView>]> {
         lasted: None,
         reason: "2 of 5 lost, 131 ms".into(),
         votes: vec![("ber1".into(), Verdict::Degraded), ("fra1".into(), Verdict::Degraded), ("hel1".into(), Verdict::Degraded)],
+        acknowledged: None,
         notices: vec![notice("degraded", "waiting", None, None, "waits for a grant of home and hel1")],
     };
     let shop = IncidentView {
@@ -229,6 +233,7 @@ fn incidents() -> Arc<[Arc<IncidentView>]> {
         lasted: Some(ago(to).since(ago(from))),
         reason: reason.into(),
         votes: vec![("fra1".into(), Verdict::Down), ("hel1".into(), Verdict::Down)],
+        acknowledged: None,
         notices,
     };
     let told = |from: &str, to: &str| {

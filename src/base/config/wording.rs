@@ -29,7 +29,6 @@ pub(super) fn refusal(path: &[&str]) -> Option<(&'static str, String)> {
         return Some(("a configuration file holds no credentials", no_login.to_owned()));
     }
     let remedy = match path {
-        ["maintenance"] => "remove it, or write # before each of its lines",
         ["network", "git"] => "put network.toml and keys/ into the directory networks/ beside this file and give its name alone",
         ["target", _, "secret"] => "remove it, and watch a page that needs no login",
         _ => return None,

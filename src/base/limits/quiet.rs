@@ -12,6 +12,9 @@ pub const SILENCE_MOST: Span = Span::secs(30 * 86_400);
 /// Silences that hold at one time; of more, the first ones.
 pub const SILENCES: usize = 256;
 
+/// Targets, and groups, that one silence names; faces write one. All of all silences are looked through for each notice.
+pub const SILENCE_NAMES: usize = 16;
+
 /// Between the turns of those who may end a silence whose time is over: whoever began it first, then the others. Long
 /// enough for the word of the one before to arrive.
 pub const SILENCE_TURN: Span = Span::secs(5);

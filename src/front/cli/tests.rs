@@ -81,12 +81,13 @@ fn incident(number: u32, notices: Vec<NoticeView>) -> Arc<IncidentView> {
         lasted: None,
         reason: "connection refused".into(),
         votes: vec![],
+        acknowledged: None,
         notices,
     })
 }
 
 fn notice(channel: &str, phase: &'static str, state: &'static str, by: Option<&str>) -> NoticeView {
-    NoticeView { channel: channel.into(), phase, state, by: by.map(Into::into), at: None, detail: String::new() }
+    NoticeView { channel: channel.into(), phase, state, reminders: 0, by: by.map(Into::into), at: None, detail: String::new() }
 }
 
 fn quiet() -> View {

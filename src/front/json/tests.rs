@@ -91,10 +91,12 @@ fn whole() -> View {
         lasted: Some(Span(90_500)),
         reason: "connection refused".into(),
         votes: vec![("ber1".into(), Verdict::Down)],
+        acknowledged: None,
         notices: vec![NoticeView {
             channel: "ops".into(),
             phase: "down",
             state: "told",
+            reminders: 0,
             by: Some("fra1".into()),
             at: Some(Wall(START)),
             detail: "250 OK".into(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::base::notice::{Errand, Item, Row};
 use crate::base::settings::Phase;
+use crate::base::target::Severity;
 use crate::base::time::Wall;
 
 /// The whole notice.
@@ -38,7 +39,9 @@ fn item(item: &Item) -> Value {
         "event": if item.phase == Phase::Up { "closed" } else { "opened" },
         "state": item.phase.word(),
         "standing": item.standing.word(),
-        "severity": severity(item.phase),
+        "severity": severity(item),
+        "reminder": item.reminder,
+        "acknowledged": item.acknowledged.as_ref().map(|(by, reason)| json!({ "by": by, "reason": reason })),
         "probe": item.probe,
         "reason": item.reason,
         "since": moment(item.since),
@@ -65,12 +68,14 @@ fn row(row: &Row) -> Value {
 }
 
 /// How bad it is, in the words that most services know.
-pub(super) const fn severity(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Down => "critical",
-        Phase::Degraded => "warning",
-        Phase::Up => "ok",
-    }
+pub(super) fn severity(item: &Item) -> &'static str {
+    if item.phase == Phase::Up { "ok" } else { item.severity.word() }
+}
+
+/// The worst of several, in the same words.
+pub(super) fn worst_severity(items: &[Item]) -> &'static str {
+    let bad = items.iter().filter(|item| item.phase != Phase::Up);
+    bad.map(|item| item.severity).max().map_or("ok", Severity::word)
 }
 
 /// The worst of several phases; without any it is well.

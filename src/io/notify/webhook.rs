@@ -193,7 +193,7 @@ impl Making<'_> {
             Field::Text => letter.text.as_str().into(),
             Field::First => letter.text.lines().next().unwrap_or_default().into(),
             Field::State => news::worst(&topic.items).word().into(),
-            Field::Severity => news::severity(news::worst(&topic.items)).into(),
+            Field::Severity => news::worst_severity(&topic.items).into(),
             Field::Target => list(&|item| item.incident.target.0.clone()).into(),
             Field::Incident => list(&|item| item.incident.to_string()).into(),
             Field::Reason => first.map_or("", |item| item.reason.as_str()).into(),

@@ -22,14 +22,23 @@ use crate::logic::quiet::Quiet;
 pub(super) struct Waits {
     /// Since when an open incident is known.
     met: BTreeMap<IncidentId, Mono>,
-    /// Since when nothing that its target depends on is bad, and whether something was before.
-    clear: BTreeMap<IncidentId, (Mono, bool)>,
+    /// How what the target of an incident depends on stands.
+    clear: BTreeMap<IncidentId, Family>,
     /// Since when the receipts that reminders follow are known.
     learnt: BTreeMap<IntentKey, Mono>,
     /// Maintenance windows that are open, by their places in the definition.
     windows: BTreeSet<usize>,
     /// When something may be told that is kept back now.
     due: Option<Mono>,
+}
+
+/// How all that a target depends on stands.
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    /// Something of it is bad.
+    Bad,
+    /// Nothing of it is bad, since then; and whether something was before.
+    Well { since: Mono, again: bool },
 }
 
 /// Why something is not told now.
@@ -80,11 +89,16 @@ impl Node {
                 waits.met.insert(id.clone(), self.waits.met.get(&id).copied().unwrap_or(now));
             }
             if !target.depends.is_empty() {
-                let known = self.waits.clear.get(&id).copied();
-                let bad = hushes.bad_parent(target).is_some();
-                let clear = known.map_or((now, bad), |(since, before)| if bad { (now, true) } else { (since, before) });
-                if incident.is_open() || now.since(clear.0) < limits::REOPEN_MEMORY {
-                    waits.clear.insert(id, clear);
+                let before = self.waits.clear.get(&id).copied();
+                let family = match (hushes.bad_parent(target).is_some(), before) {
+                    (true, _) => Family::Bad,
+                    (false, Some(Family::Bad)) => Family::Well { since: now, again: true },
+                    (false, Some(known)) => known,
+                    (false, None) => Family::Well { since: now, again: false },
+                };
+                let lately = matches!(family, Family::Well { since, .. } if now.since(since) < limits::REOPEN_MEMORY);
+                if incident.is_open() || lately {
+                    waits.clear.insert(id, family);
                 }
             }
         }
@@ -222,8 +236,8 @@ impl Hushes<'_> {
             (from, Some(to)) => self.bad_meanwhile(target, from, to),
         };
         bad.map(Hush::Parent).or_else(|| {
-            let (since, before) = *waits.clear.get(id)?;
-            let until = since + if before { recovery(target) } else { self.detection(target) };
+            let Family::Well { since, again } = *waits.clear.get(id)? else { return None };
+            let until = since + if again { recovery(target) } else { self.detection(target) };
             (now < until).then_some(Hush::Grace(until))
         })
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::entry::Header;
-use crate::base::fact::{Done, Executing, Opened};
+use crate::base::fact::{Acknowledged, Done, Executing, Opened, Silenced, Unsilenced};
 use crate::base::id::{ChainId, NetworkId};
 use crate::base::key::SecretKey;
 
@@ -229,4 +229,46 @@ fn looks_are_rare_and_sooner_when_something_was_said_again() {
     scene.survey.openings.clear();
     scene.look(ALL);
     assert!(!scene.ledger.is_due(scene.at + limits::AGE_FIRST));
+}
+
+#[test]
+fn what_people_said_about_being_told_outlives_what_it_is_about() {
+    let acknowledged =
+        |number| Fact::Acknowledged(Acknowledged { incident: id(number), at: 0, person: String::new(), reason: String::new() });
+    let mut scene = Scene::new();
+    let other = scene.foreign(1);
+    scene.write(acknowledged(1));
+    scene.look(ALL);
+    assert_eq!(scene.look(ALL), (vec![], vec![acknowledged(1)]), "its incident is in force: it is said again");
+    scene.write(acknowledged(1));
+    scene.look(ALL);
+    assert_eq!(scene.look(Reach { most: 1, ..ALL }).0, [1]);
+    scene.survey.openings.remove(&other);
+    scene.look(ALL);
+    assert_eq!(scene.look(ALL), (vec![2], vec![]));
+}
+
+#[test]
+fn a_silence_holds_until_its_end_and_its_end_as_long_as_anybody_knows_its_beginning() {
+    let silence = || {
+        let (targets, groups) = (vec!["*".into()], vec![]);
+        Fact::Silenced(Silenced { id: 7, targets, groups, at: 0, lasts: 60_000, person: String::new(), reason: String::new() })
+    };
+    let end = || Fact::Unsilenced(Unsilenced { id: 7, at: 0, early: false, person: String::new() });
+    let mut scene = Scene::new();
+    scene.write(silence());
+    scene.survey.silences.insert(7, true);
+    scene.look(ALL);
+    assert_eq!(scene.look(ALL), (vec![], vec![silence()]), "it holds: it is said again");
+    scene.survey.silences.insert(7, false);
+    assert_eq!(scene.look(ALL), (vec![1], vec![]), "it is over");
+
+    let mut scene = Scene::new();
+    scene.write(end());
+    scene.survey.silences.insert(7, false);
+    scene.look(ALL);
+    assert_eq!(scene.look(ALL), (vec![], vec![end()]), "without its end it would begin anew");
+    scene.survey.silences.remove(&7);
+    assert_eq!(scene.look(ALL), (vec![], vec![end()]), "others may not have let go of it yet");
+    assert_eq!(scene.look(ALL), (vec![1], vec![]));
 }

@@ -77,6 +77,9 @@ fn wishes_of_channels_that_fit_nothing() {
             "hook = \"h\"\nhours = \"Mo-Fr 08:00-18:00\"\nzone = \"UTC\"",
             "hook = \"h\"\nhours = [3]\nzone = \"UTC\"",
             "hook = \"h\"\nhours = \"Sat\"\nzone = \"Europe/Berln\"",
+            "hook = \"h\"\nseverity = [\"critcal\"]",
+            "hook = \"h\"\nremind = \"5s\"",
+            "hook = \"h\"\nescalate = 30",
         ],
         &expect![[r#"
             network.toml:13: notify "n", targets: there is no target "tt"; did you mean "t"?
@@ -91,6 +94,28 @@ fn wishes_of_channels_that_fit_nothing() {
             network.toml:13: notify "n", hours: a list are no hours; write them as in "Mon-Fri 08:00-18:00"
             network.toml:14: notify "n", zone: "Europe/Berln" is no time zone; write its name as in "Europe/Berlin", or "UTC""#]],
     );
+}
+
+#[test]
+fn maintenance_that_is_never_or_of_nothing() {
+    let window = |text: &str| format!("hook = \"h\"\n[[maintenance]]\n{text}");
+    let texts = [
+        "every = \"Tue\"",
+        "name = \"p\"\nevery = \"Tue\"\nzone = \"UTC\"",
+        "name = \"p\"\ntargets = [\"tt\"]",
+        "name = \"p\"\ntargets = [\"t\"]",
+        "name = \"p\"\ntargets = [\"t\"]\nevery = \"Tue\"",
+        "name = \"p\"\ntargets = [\"t\"]\nevery = \"Tuesday\"\nzone = \"UTC\"",
+        "name = \"p\"\ngroups = [\"g\"]\nevery = \"Tue\"\nfrom = \"2026-12-01 22:00\"\nzone = \"UTC\"",
+        "name = \"p\"\ngroups = [\"g\"]\nfrom = \"2026-12-01 22:00\"\nzone = \"UTC\"",
+        "name = \"p\"\ngroups = [\"g\"]\nfrom = \"2026-12-01 22:00\"\nto = \"2026-12-01 23:00\"",
+        "name = \"p\"\ngroups = [\"g\"]\nfrom = \"2026-12-01 22:00\"\nto = \"2026-12-01 21:00\"\nzone = \"UTC\"",
+        "name = \"p\"\ngroups = [\"g\"]\nfrom = \"tomorrow\"\nto = \"2026-12-01 21:00\"\nzone = \"UTC\"",
+        "name = \"p\"\ngroups = [\"g\"]\nfrom = \"2026-12-01 20:00\"\nto = \"2026-12-01 21:00\"\nzone = \"Berlin\"",
+        "name = \"p\"\ntargets = [\"*\"]\nevery = \"Tue\"\nzone = \"UTC\"\n[[maintenance]]\nname = \"p\"\ntargets = [\"*\"]\nevery = \"Wed\"\nzone = \"UTC\"",
+    ];
+    let texts: Vec<String> = texts.iter().map(|text| window(text)).collect();
+    check_channels(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &expect![[""]]);
 }
 
 #[test]

@@ -158,11 +158,6 @@ fn passwords_and_credentials_are_refused_and_not_repeated() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused() {
-    check(
-        &["id = \"a\"\n[[maintenance]]\nname = \"patch night\"\ntargets = [\"shop\"]"],
-        &expect![[r#"
-        network.toml:2: maintenance "patch night": this is not supported by this version; remove it, or write # before each of its lines"#]],
-    );
     check_host(
         &["[[network]]\nname = \"home\"\ngit = { url = \"https://git.example.org/watch.git\", branch = \"main\" }"],
         &expect![[r#"

@@ -11,7 +11,7 @@ use crate::base::limits;
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::size::Size;
 use crate::base::time::{Span, Wall};
-use crate::base::view::{ClockView, IncidentView, LinkView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::base::view::{ClockView, IncidentView, LinkView, NodeView, NoticeView, Presence, SilenceView, TargetView, View, WatcherView};
 use crate::front::json;
 
 /// What the address asks of the page.
@@ -47,6 +47,8 @@ pub(super) struct Model<'a> {
     pub(super) nodes_here: json::NodeCounts,
     /// The style of their counter.
     pub(super) nodes_state: &'static str,
+    /// Of what nothing new is told, a line each.
+    pub(super) silences: Vec<String>,
     pub(super) open: Vec<Incident<'a>>,
     pub(super) open_more: usize,
     pub(super) doubts: Vec<Doubt<'a>>,
@@ -182,6 +184,7 @@ impl<'a> Model<'a> {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             at: Moment::of(view.at, view.at),
+            silences: view.silences.iter().take(limits::WEB_LINES).map(|each| silence(each, view.at)).collect(),
             worst: if view.isolated { Mark::of("unknown") } else { standing(json::worst(view)) },
             headline: headline(view),
             targets: json::target_counts(view),
@@ -240,7 +243,7 @@ impl Mark {
             "up" | "alive" | "me" | "told" => "✓",
             "degraded" | "suspect" => "▲",
             "down" | "dead" | "failed" => "✕",
-            "held" => "‖",
+            "held" | "quiet" => "‖",
             "waiting" | "voting" | "sending" => "…",
             "unable" => "–",
             _ => "?",
@@ -408,6 +411,14 @@ fn headline(view: &View) -> String {
     parts.join(", ")
 }
 
+/// A silence in one line; when it ends is by the clock of whoever began it.
+fn silence(silence: &SilenceView, at: Wall) -> String {
+    let what: Vec<&str> = silence.targets.iter().chain(&silence.groups).map(String::as_str).collect();
+    let left = Wall(silence.at.0.saturating_add_unsigned(silence.lasts.0)).since(at);
+    let why = if silence.reason.is_empty() { String::new() } else { format!(": {}", silence.reason) };
+    format!("Nothing new is told of {} for {}, by {}{why}.", what.join(", "), age(left), silence.by)
+}
+
 /// Whether anybody has been told of an incident.
 fn told(notices: &[NoticeView]) -> Mark {
     let any = |states: &[&str]| notices.iter().any(|notice| states.contains(&notice.state));
@@ -419,6 +430,8 @@ fn told(notices: &[NoticeView]) -> Mark {
         Mark::new("▲", "told in part")
     } else if any(&["told"]) {
         Mark::new("✓", "told")
+    } else if notices.iter().all(|notice| notice.state == "quiet") {
+        Mark::new("‖", "quiet")
     } else {
         Mark::new("…", "not told yet")
     }

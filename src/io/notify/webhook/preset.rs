@@ -106,7 +106,7 @@ fn alertmanager(errand: &Errand) -> Value {
         let mut labels = common.clone();
         labels["instance"] = item.incident.target.0.clone().into();
         labels["incident"] = item.incident.to_string().into();
-        labels["severity"] = if item.phase == Phase::Up { severity(Phase::of(item.standing)) } else { severity(item.phase) }.into();
+        labels["severity"] = item.severity.word().into();
         if let Some(group) = &item.group {
             labels["group"] = group.clone().into();
         }
@@ -243,7 +243,7 @@ fn pager_duty(errand: &Errand, item: &Item, routing_key: &str) -> Message {
         "payload": {
             "summary": cut(&format!("{test}{}: {}", headline(item), item.reason), 1000),
             "source": item.incident.target.0,
-            "severity": if closes { "info" } else { severity(item.phase) },
+            "severity": if closes { "info" } else { severity(item) },
             "timestamp": moment(item.ended.filter(|_| closes).unwrap_or(item.since)),
             "component": item.probe,
             "group": item.group.as_deref().unwrap_or(&topic.network),
@@ -409,6 +409,9 @@ mod tests {
             incident: IncidentId { target: TargetId("t".repeat(63)), number },
             phase: Phase::Down,
             standing: Standing::Down,
+            severity: crate::base::target::Severity::Critical,
+            reminder: 9,
+            acknowledged: None,
             group: None,
             probe: long.clone(),
             reason: long.clone(),

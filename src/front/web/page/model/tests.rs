@@ -37,12 +37,13 @@ fn incident(name: &str, standing: Standing) -> IncidentView {
         lasted: None,
         reason: String::new(),
         votes: vec![],
+        acknowledged: None,
         notices: vec![],
     }
 }
 
 fn notice(state: &'static str) -> NoticeView {
-    NoticeView { channel: "ops".into(), phase: "down", state, by: None, at: None, detail: String::new() }
+    NoticeView { channel: "ops".into(), phase: "down", state, reminders: 0, by: None, at: None, detail: String::new() }
 }
 
 #[test]
