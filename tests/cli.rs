@@ -69,8 +69,8 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
         expect![[r#"
             1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
-            INCIDENT  STANDING  SINCE   TOLD              REASON
-            shop#3    down      3m ago  ops told by fra1  HTTP 503
+            INCIDENT  STANDING  SINCE   TOLD              SEEN TO  REASON
+            shop#3    down      3m ago  ops told by fra1  -        HTTP 503
 
             node laptop is dead, last heard 1h ago (it may be away)
             node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts
@@ -107,20 +107,20 @@ async fn the_reading_verbs_print_what_people_want_to_know() {
         &bus,
         "incidents",
         expect![[r#"
-        INCIDENT  STATE   STANDING  SINCE   LASTED   TOLD              REASON
-        shop#3    open    down      3m ago  -        ops told by fra1  HTTP 503
-        router#1  closed  down      2h ago  17m 30s  ops told by fra1  no reply
-        exit 0
-    "#]],
+            INCIDENT  STATE   STANDING  SINCE   LASTED   TOLD              SEEN TO  REASON
+            shop#3    open    down      3m ago  -        ops told by fra1  -        HTTP 503
+            router#1  closed  down      2h ago  17m 30s  ops told by fra1  -        no reply
+            exit 0
+        "#]],
     )
     .await;
     prints(
         &bus,
         "incidents --open --no-headers",
         expect![[r#"
-        shop#3  open  down  3m ago  -  ops told by fra1  HTTP 503
-        exit 0
-    "#]],
+            shop#3  open  down  3m ago  -  ops told by fra1  -  HTTP 503
+            exit 0
+        "#]],
     )
     .await;
 }
@@ -151,8 +151,8 @@ async fn several_networks_are_shown_together_or_one_at_a_time() {
         expect![[r#"
             home: 1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
 
-            INCIDENT  STANDING  SINCE   TOLD              REASON
-            shop#3    down      3m ago  ops told by fra1  HTTP 503
+            INCIDENT  STANDING  SINCE   TOLD              SEEN TO  REASON
+            shop#3    down      3m ago  ops told by fra1  -        HTTP 503
 
             node laptop is dead, last heard 1h ago (it may be away)
             node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts

@@ -263,7 +263,8 @@ async fn refuse_method(method: Method, uri: Uri) -> Trouble {
 
 async fn unknown_path(uri: Uri) -> Trouble {
     let remedy = "The page is at /. JSON is at /api/v1/ followed by state, networks, nodes, targets, targets/NAME, \
-                  targets/NAME/samples, incidents, incidents/ID/ack (POST), events, silences, silences/ID (DELETE), journal, journal/stats, kv, kv/NODE/KEY, stream (events), ping or trace (both POST). \
+                  targets/NAME/samples, incidents, incidents/ID/ack (POST), events, silences, silences/ID (DELETE), \
+                  journal, journal/stats, kv, kv/NODE/KEY, stream (events), ping or trace (both POST). \
                   /-/healthy and /-/ready say how it is.";
     Trouble::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()), remedy)
 }

@@ -127,7 +127,7 @@ async fn without_a_preset_the_whole_notice_is_sent_as_json() {
     }
     let expected = json!([{
         "incident": "shop#3", "target": "shop", "number": 3, "group": "web", "event": "opened", "state": "down", "standing": "down",
-        "severity": "critical", "probe": "http https://shop.example.org/", "reason": "the body does not contain \"<Welcome>\"",
+        "severity": "critical", "reminder": 0, "acknowledged": null, "probe": "http https://shop.example.org/", "reason": "the body does not contain \"<Welcome>\"",
         "since": "2025-11-20T07:33:41Z", "ended": null, "seconds": 750, "votes": 2, "watchers": 3,
         "rule": "3 bad looks in a row, every 30s, seen by a majority of watchers", "runbook": "https://wiki.example.org/shop",
         "nodes": [

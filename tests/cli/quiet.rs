@@ -79,16 +79,16 @@ async fn what_is_quiet_is_shown_with_the_reason() {
     let bus = PrivateBus::start();
     let home = here();
     let quiet = NoticeView {
-        channel: "night".into(),
+        channel: "boss".into(),
         phase: "down",
         state: "quiet",
         reminders: 0,
         by: None,
         at: None,
-        detail: "silenced by anna on fra1: disks".into(),
+        detail: "silenced by bob".into(),
     };
     let mut incident: IncidentView = home.incident("shop", 3, true);
-    incident.acknowledged = Some(AcknowledgedView { by: "anna on ber1".into(), at: home.ago(60), reason: "on it".into() });
+    incident.acknowledged = Some(AcknowledgedView { by: "anna".into(), at: home.ago(60), reason: "on it".into() });
     incident.notices[0].reminders = 2;
     incident.notices.push(quiet);
     let silence = SilenceView {

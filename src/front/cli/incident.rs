@@ -145,7 +145,7 @@ pub(super) async fn events(flags: &Flags, most: u32, terminal: &Terminal) -> Res
 
 fn at(text: &str, terminal: &Terminal) -> String {
     let moment = text.parse::<jiff::Timestamp>().map(|moment| Wall(moment.as_millisecond()));
-    moment.map_or_else(|_| text.to_owned(), |moment| terminal.since(moment))
+    moment.map_or_else(|_| text.to_owned(), |moment| terminal.ago(moment))
 }
 
 /// Who runs this, as far as it is known: the one who became root, else the user.

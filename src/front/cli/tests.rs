@@ -230,9 +230,9 @@ fn the_newest_notice_of_each_channel_is_told() {
     ];
     let view = View { incidents: [incident(1, notices), incident(2, vec![])].into(), ..quiet() };
     expect![[r#"
-        INCIDENT  STATE  STANDING  SINCE   LASTED  TOLD                               REASON
-        shop#1    open   down      1m ago  -       boss waiting, ops sending by ber1  connection refused
-        shop#2    open   down      1m ago  -       -                                  connection refused
+        INCIDENT  STATE  STANDING  SINCE   LASTED  TOLD                               SEEN TO  REASON
+        shop#1    open   down      1m ago  -       boss waiting, ops sending by ber1  -        connection refused
+        shop#2    open   down      1m ago  -       -                                  -        connection refused
     "#]]
     .assert_eq(&print::incidents(&[view], false, &PLAIN));
 }

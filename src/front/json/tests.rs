@@ -283,11 +283,13 @@ fn an_incident_and_the_journal() {
                 "verdict": "down"
               }
             ],
+            "acknowledged": null,
             "notices": [
               {
                 "channel": "ops",
                 "phase": "down",
                 "state": "told",
+                "reminders": 0,
                 "by": "fra1",
                 "at": "2026-05-28T20:26:40.250Z",
                 "detail": "250 OK"

@@ -65,6 +65,8 @@ impl Node {
                 ("unsilenced", None, None, format!("{} ended silence {}", by(&said.person), number(said.id)))
             }
             Fact::Unsilenced(said) => ("unsilenced", None, None, format!("silence {} is over", number(said.id))),
+            // What was voted on was quiet before it was told: nobody was to be told any more.
+            Fact::Done(done) if !done.success && done.covers.is_empty() => return None,
             Fact::Done(done) => {
                 let about = self.about(openings, done);
                 let (first, others) = (about.first().cloned(), about.len().saturating_sub(1));

@@ -338,6 +338,7 @@ mod tests {
             Votes:     2 of 3 nodes call it down
             Last good: 2025-11-20 07:33:20 UTC, seen by nyc1
             Rule:      3 bad looks in a row, every 30s, seen by a majority of watchers
+            Severity:  critical
             Runbook:   https://wiki.example.org/shop
 
             NODE  SAYS           TIME   LOSS  LAST GOOD (UTC)      DETAIL

@@ -92,7 +92,10 @@ fn wishes_of_channels_that_fit_nothing() {
             network.toml:13: notify "n", zone: there is a time zone but no hours; add hours = "Mon-Fri 08:00-18:00"
             network.toml:13: notify "n", hours: "Mo-Fr 08:00-18:00" are no hours; write them as in "Mon-Fri 08:00-18:00", "Sat,Sun" or "22:00-06:00"
             network.toml:13: notify "n", hours: a list are no hours; write them as in "Mon-Fri 08:00-18:00"
-            network.toml:14: notify "n", zone: "Europe/Berln" is no time zone; write its name as in "Europe/Berlin", or "UTC""#]],
+            network.toml:14: notify "n", zone: "Europe/Berln" is no time zone; write its name as in "Europe/Berlin", or "UTC"
+            network.toml:13: notify "n", severity: "critcal" means nothing here; did you mean "critical"?
+            network.toml:13: notify "n", remind: 5s is out of bounds; write a duration from 1m to 7d
+            network.toml:13: notify "n", escalate: 30 has no unit; write it in quotes and with its unit, as in "30s""#]],
     );
 }
 
@@ -115,7 +118,23 @@ fn maintenance_that_is_never_or_of_nothing() {
         "name = \"p\"\ntargets = [\"*\"]\nevery = \"Tue\"\nzone = \"UTC\"\n[[maintenance]]\nname = \"p\"\ntargets = [\"*\"]\nevery = \"Wed\"\nzone = \"UTC\"",
     ];
     let texts: Vec<String> = texts.iter().map(|text| window(text)).collect();
-    check_channels(&texts.iter().map(String::as_str).collect::<Vec<_>>(), &expect![[""]]);
+    check_channels(
+        &texts.iter().map(String::as_str).collect::<Vec<_>>(),
+        &expect![[r#"
+        network.toml:13: maintenance number 1: this [[maintenance]] has no name; add name = "patch night"
+        network.toml:13: maintenance "p": it is not said of what; add targets = ["shop"], groups = ["web"], or targets = ["*"] for all
+        network.toml:15: maintenance "p", targets: there is no target "tt"; did you mean "t"?
+        network.toml:13: maintenance "p": it is not said when, or twice; add every = "Tue 02:00-04:00" and zone = "Europe/Berlin", or from and to for a single time
+        network.toml:16: maintenance "p", every: it is not said by which clock; add zone = "Europe/Berlin", or "UTC"
+        network.toml:16: maintenance "p", every: "Tuesday" are no hours; write them as in "Mon-Fri 08:00-18:00", "Sat,Sun" or "22:00-06:00"
+        network.toml:13: maintenance "p": it is not said when, or twice; add every = "Tue 02:00-04:00" and zone = "Europe/Berlin", or from and to for a single time
+        network.toml:16: maintenance "p", from: from and to belong together; add the other, as in to = "2026-12-01 23:30"
+        network.toml:16: maintenance "p", from: it is not said by which clock; add zone = "Europe/Berlin", or "UTC"
+        network.toml:17: maintenance "p", to: this ends before it begins; write a later time, or exchange from and to
+        network.toml:16: maintenance "p", from: "tomorrow" is no date and time; write it as in "2026-12-01 22:00"
+        network.toml:18: maintenance "p", zone: "Berlin" is no time zone; write its name as in "Europe/Berlin", or "UTC"
+        network.toml:19: maintenance "p": there is a [[maintenance]] of this name in line 14 already; remove one of the two, or rename it"#]],
+    );
 }
 
 #[test]
