@@ -114,9 +114,61 @@ async fn what_is_quiet_is_shown_with_the_reason() {
         ..home.view()
     };
     let (_served, _rooms) = serve(&bus, vec![view]).await.unwrap();
-    prints(&bus, "incidents", expect![[""]]).await;
-    prints(&bus, "silence list", expect![[""]]).await;
-    prints(&bus, "events", expect![[""]]).await;
-    prints(&bus, "events -n 1 --no-headers", expect![[""]]).await;
-    prints(&bus, "status", expect![[""]]).await;
+    prints(
+        &bus,
+        "incidents",
+        expect![[r#"
+        INCIDENT  STATE  STANDING  SINCE   LASTED  TOLD                                                         SEEN TO      REASON
+        shop#3    open   down      3m ago  -       ops told by fra1, 2 reminders, boss quiet (silenced by bob)  anna: on it  HTTP 503
+        exit 0
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "silence list",
+        expect![[r#"
+        SILENCE   OF                SINCE   ENDS    BY            REASON
+        00c0ffee  shop*, group:web  1h ago  in 59m  anna on fra1  disks
+        exit 0
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "events",
+        expect![[r#"
+        AT      EVENT         WHAT
+        2m ago  acknowledged  anna on ber1 acknowledged shop#3: on it
+        2m ago  opened        shop is down: HTTP 503 (shop#3)
+        exit 0
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "events -n 1 --no-headers",
+        expect![[r#"
+        2m ago  acknowledged  anna on ber1 acknowledged shop#3: on it
+        exit 0
+    "#]],
+    )
+    .await;
+    prints(
+        &bus,
+        "status",
+        expect![[r#"
+        1 incident open; 1 of 2 targets up, 2 of 3 nodes alive
+
+        INCIDENT  STANDING  SINCE   TOLD                                                         SEEN TO      REASON
+        shop#3    down      3m ago  ops told by fra1, 2 reminders, boss quiet (silenced by bob)  anna: on it  HTTP 503
+
+        maintenance is on: patch night
+        shop*, group:web is silenced by anna on fra1, ends in 59m: disks (silence 00c0ffee)
+        node laptop is dead, last heard 1h ago (it may be away)
+        node laptop signed two different entries 40 of events (life 3.03030303): its key was used twice, and nothing after counts
+        exit 0
+    "#]],
+    )
+    .await;
 }

@@ -313,10 +313,14 @@ mod tests {
             faults: vec![at(50, hush(0, Hush::Silence { target: 0, seconds: 120 }))],
             ..plan(&options)
         };
-        let began = check(options, plan, &expect![[r#"
+        let began = check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
         assert!(began.iter().all(|second| 170 <= *second), "{began:?}");
     }
 
@@ -332,35 +336,47 @@ mod tests {
         let options = Options::plain(3);
         let silence = at(50, hush(0, Hush::Silence { target: 0, seconds: 100 }));
         let plan = Plan { outages: vec![outage(60, 280)], faults: vec![silence, at(70, stop(0, How::Power, 200))], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b node:a#1 down 7c5e2b
             b t0#1 down ddf40f
             b node:a#1 up 893f96
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn the_end_of_what_was_told_is_told_in_a_silence() {
         let options = Options::plain(3);
         let plan = Plan { faults: vec![at(90, hush(1, Hush::Silence { target: 0, seconds: 120 }))], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn reminders_come_once_each_and_farther_and_farther_apart() {
         let options = Options { remind: Some(Span::secs(20)), ..Options::plain(3) };
         let plan = Plan { outages: vec![outage(60, 290)], ..plan(&options) };
-        let seconds = check(options, plan, &expect![[r#"
+        let seconds = check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b t0#1 down+1 c982b1
             b t0#1 down+2 95c194
             b t0#1 down+3 1d3458
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
         let pauses: Vec<u64> = seconds.windows(2).map(|pair| (pair[1] - pair[0]) / 10 * 10).collect();
         assert_eq!(pauses[..3], [20, 40, 80], "{seconds:?}");
     }
@@ -370,11 +386,15 @@ mod tests {
         let options = Options { remind: Some(Span::secs(20)), ..Options::plain(3) };
         let plan =
             Plan { outages: vec![outage(60, 290)], faults: vec![at(110, hush(0, Hush::Acknowledge { target: 0 }))], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b t0#1 down+1 c982b1
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     /// Two targets, the first of which depends on the second.
@@ -394,34 +414,46 @@ mod tests {
     fn a_child_is_not_told_while_its_parent_is_bad_even_if_that_is_found_later() {
         let options = family();
         let plan = Plan { outages: vec![outage(60, 150), parent(64, 146)], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b router#1 down 794cdb
             b router#1 up 9a5642
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_child_that_is_still_bad_when_its_parent_is_well_again_is_told_once() {
         let options = family();
         let plan = Plan { outages: vec![outage(60, 250), parent(60, 120)], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b router#1 down 794cdb
             b router#1 up 9a5642
             b t0#1 down ddf40f
             b t0#1 up 065e61
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_child_alone_is_told_and_its_end_also_while_its_parent_is_bad() {
         let options = family();
         let plan = Plan { outages: vec![outage(60, 180), parent(150, 250)], ..plan(&options) };
-        check(options, plan, &expect![[r#"
+        check(
+            options,
+            plan,
+            &expect![[r#"
             b t0#1 down ddf40f
             b router#1 down 794cdb
             b t0#1 up 065e61
             b router#1 up 9a5642
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
