@@ -70,8 +70,9 @@ impl Cluster {
         self.as_many_as_outages()?;
         let letters = self.world.taken.len();
         self.run_until(self.at + QUIET)?;
-        // Whoever was revoked and lost the word of it watches alone.
-        let late = self.world.taken[letters..].iter().find(|taken| !self.is_ended(taken.host));
+        // Whoever was revoked and lost the word of it watches alone. Of the dead people are reminded for ever.
+        let news = |items: &[(String, String)]| items.iter().any(|(_, phase)| !phase.contains('+'));
+        let late = self.world.taken[letters..].iter().find(|taken| !self.is_ended(taken.host) && news(&taken.items));
         demand(late.is_none(), Check::Twice, self.at, || format!("after everything was told: {late:?}"))?;
         self.agree(&ghosts)?;
         let told: BTreeSet<&(String, String)> = self.world.taken.iter().flat_map(|taken| &taken.items).collect();
