@@ -286,7 +286,7 @@ impl Options {
             lease: Span::secs([10, 20, 60, 120][if slow { 2 } else { 0 } + below(&mut rng, if slow { 2 } else { 4 })]),
             window: Span::secs([0, 1, 10, 30][below(&mut rng, 4)]),
             degraded: rng.chance(50),
-            remind: features.contains(&Feature::Quiet).then(|| Span::secs(20 + seed % 40)),
+            remind: features.contains(&Feature::Quiet).then(|| Span::secs(5 + seed % 20)),
             targets: Vec::new(),
             features,
         };

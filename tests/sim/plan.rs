@@ -212,6 +212,18 @@ impl Plan {
                 }
                 return;
             }
+            Feature::Quiet => {
+                // Before something breaks, or while people are reminded of it.
+                let Some(outage) = self.outages.get(below(rng, self.outages.len().max(1))) else { return };
+                let (target, from) = (outage.target, outage.from);
+                let (at, hush) = if rng.chance(50) {
+                    (from.saturating_sub(rng.below(40_000)), Hush::Silence { target, seconds: 60 + rng.below(90) })
+                } else {
+                    (from + 15_000 + rng.below(60_000), Hush::Acknowledge { target })
+                };
+                self.faults.push((at, Fault::Hush { host, hush }));
+                return;
+            }
             Feature::Split => Fault::Split { side, lasts },
             Feature::OneWay => Fault::OneWay { from: host, to: other, lasts },
             Feature::Lean => Fault::Lean { side, lasts },
@@ -256,8 +268,6 @@ impl Plan {
             Feature::Stray => Fault::Stray { host, target, lasts },
             Feature::Unable => Fault::Unable { host, target, lasts },
             Feature::Ping => Fault::Ping { host },
-            Feature::Quiet if rng.chance(40) => Fault::Hush { host, hush: Hush::Silence { target, seconds: 60 + rng.below(90) } },
-            Feature::Quiet => Fault::Hush { host, hush: Hush::Acknowledge { target } },
             Feature::Reload => Fault::Reload { host },
             Feature::SlowDisk
             | Feature::Offset
