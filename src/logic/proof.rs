@@ -109,7 +109,7 @@ impl Proofs {
         }
         for entry in entries {
             let author = entry.header.chain.author;
-            if words(entry).next().is_none() {
+            if !has_words(entry) {
                 if !useful.contains(&entry.hash) {
                     taken.refused = Some((author, "it proves nothing"));
                 }
@@ -256,6 +256,12 @@ impl Proofs {
             }
         }
     }
+}
+
+/// Whether an entry says that a membership is over, and so may be a proof.
+#[must_use]
+pub fn has_words(entry: &Entry) -> bool {
+    words(entry).next().is_some()
 }
 
 /// What an entry says of memberships that are over: the fact, whether it retires, and of whom.

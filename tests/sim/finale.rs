@@ -193,7 +193,10 @@ impl Cluster {
         let member = |target: &str| (0..self.options.nodes).find(|host| target.strip_prefix("node:") == Some(&name(*host)));
         // Who is no member any more is nobody's concern.
         let ended = |target: &str| member(target).is_some_and(|member| self.is_ended(member));
-        for incident in incidents.iter().filter(|incident| !ended(&incident.id.target.0)) {
+        // Who is the only member left is no target any more, so nothing is told of it.
+        let alone = (0..self.options.nodes).filter(|host| !self.is_ended(*host)).count() == 1;
+        let told = |target: &str| !ended(target) && !(alone && member(target).is_some());
+        for incident in incidents.iter().filter(|incident| told(&incident.id.target.0)) {
             let id = incident.id.to_string();
             if let Some(notice) = incident.notices.iter().find(|notice| notice.state != "told") {
                 return Some(format!("that {id} is {} is {}: {}", notice.phase, notice.state, notice.detail));
