@@ -83,7 +83,7 @@ pub const ALL_WATCH: usize = FULL_MESH;
 pub const WATCHERS: u16 = 15;
 
 /// In a large network one link more than wanted is tried so often, so many times for each link wanted, to find near peers.
-pub const EXPLORE: Span = Span::secs(60);
+pub const EXPLORE: Span = Span::secs(600);
 /// See [`EXPLORE`].
 pub const EXPLORE_MOST: usize = 3;
 /// In a large network a node with more than twice the links that it wants gives up one of those that it dialled so often, at

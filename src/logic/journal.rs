@@ -203,9 +203,9 @@ impl Journal {
         self.entries
     }
 
-    /// All heads, in the order of chains.
+    /// All heads, in the order of chains. A chain that was cut to nothing has none.
     pub fn heads(&self) -> impl Iterator<Item = &Head> {
-        self.chains.values().map(|chain| &chain.head)
+        self.chains.values().map(|chain| &chain.head).filter(|head| 0 < head.sequence)
     }
 
     /// The heads of this node's own chains, those of earlier lives first.

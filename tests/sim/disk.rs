@@ -294,6 +294,11 @@ impl Image {
     /// Nothing from `end` on is held any more.
     fn cut(&mut self, chain: &ChainId, end: u64) {
         let Some(held) = self.chains.get_mut(chain) else { return };
+        if end == 0 {
+            let gone = std::mem::take(held);
+            self.drop_all(&gone.entries);
+            return;
+        }
         let keep = usize::try_from(end.saturating_sub(held.base + 1)).unwrap().min(held.entries.len());
         let gone = held.entries.split_off(keep);
         self.drop_all(&gone);

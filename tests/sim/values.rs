@@ -150,6 +150,9 @@ impl Cluster {
     pub fn forget_values(&mut self, host: usize) {
         let node = self.hosts[host].settings.key.node();
         self.values.written.retain(|(author, _), _| *author != node);
+        // Its next life may know an older word than others do, and that holds then.
+        self.values.lives.retain(|(author, _), _| *author != node);
+        self.values.hosts.values_mut().for_each(|follower| follower.last.retain(|(author, _), _| *author != node));
     }
 
     /// Whether anything was found that does not hold.

@@ -210,9 +210,12 @@ impl Store {
         Ok(())
     }
 
-    /// A chain ends before `end`. Below its base nothing is in force anyhow, and the base stays where it is.
+    /// A chain ends before `end`. Below its base nothing is in force anyhow, and the base stays where it is, unless it ends
+    /// before everything.
     fn cut(&self, transaction: &Transaction<'_>, staged: &mut Staged, chain: &ChainId, end: u64) -> Result<(), StoreFault> {
-        let Some(row) = self.row(staged, chain) else { return Ok(()) };
+        let Some(known) = self.row(staged, chain) else { return Ok(()) };
+        let nothing = Row { base: 0, base_hash: EntryHash([0; 32]), ..known };
+        let row = if end == 0 { nothing } else { known };
         let head = end.saturating_sub(1).max(row.base);
         if row.head <= head {
             return Ok(());

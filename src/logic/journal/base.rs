@@ -55,6 +55,26 @@ impl Journal {
         Some(Record::Base(Head { chain: *chain, sequence, hash, base: sequence }))
     }
 
+    /// Takes back the base of a chain that was ended, if nothing of the chain is left in force and no entry in force
+    /// says that it begins there: who declared that did so in what counts nowhere any more, and others, who never heard
+    /// of it, may have what is below. The chain begins anew after what entries in force declare of it. Roll-ups are dropped
+    /// without their author's word too, so they stay as they are.
+    pub fn unbase(&mut self, chain: &ChainId, end: u64) -> Vec<Record> {
+        let Some(known) = self.chains.get_mut(chain) else { return Vec::new() };
+        let Head { sequence, base, .. } = known.head;
+        let declared = known.declared.0 * u64::from(known.told.is_some());
+        if !weighs(chain.lane) || base == 0 || base < sequence || base + 1 < end || base <= declared {
+            return Vec::new();
+        }
+        let (sequence, hash) = if declared == 0 { (0, EntryHash([0; 32])) } else { known.declared };
+        known.head = Head { chain: *chain, sequence, hash, base: sequence };
+        (known.declared, known.told) = ((sequence, hash), known.told.filter(|_| 0 < declared));
+        let head = known.head;
+        self.version += 1;
+        let begins = (0 < sequence).then_some(Record::Base(head));
+        [Record::Cut(*chain, 0)].into_iter().chain(begins).collect()
+    }
+
     /// The base of a chain that its author declared, if the entry that says so is held here.
     #[must_use]
     pub fn declared(&self, chain: &ChainId) -> Option<Declared> {

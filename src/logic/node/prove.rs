@@ -29,6 +29,12 @@ pub(super) struct Undone {
 }
 
 impl Node {
+    /// A digest of what is proved, for comparison between nodes; none if nothing is.
+    #[must_use]
+    pub fn proved(&self) -> Option<[u8; 32]> {
+        self.proofs.digest()
+    }
+
     /// Makes the roster that counts: that of the settings without those whose membership has ended.
     pub(super) fn muster(&mut self) {
         let (roster, former) = self.enrolled.iter().cloned().partition(|member| self.proofs.ending(&member.node).is_none());
@@ -102,6 +108,24 @@ impl Node {
             out.append.push(Record::Cut(chain, end));
             self.undo(now, chain, end);
             self.upkeep.refold = Some(now.mono);
+        }
+        if self.cut.is_empty() {
+            self.unbase(out);
+        }
+    }
+
+    /// Bases that only what was cut away declared do not hold: everything is folded again, so what is in force is known.
+    fn unbase(&mut self, out: &mut Effects) {
+        let ended = |head: &&Head| head.base == head.sequence && self.proofs.end(&head.chain) < u64::MAX;
+        let chains: Vec<ChainId> = self.journal.heads().filter(ended).map(|head| head.chain).collect();
+        for chain in chains {
+            let records = self.journal.unbase(&chain, self.proofs.end(&chain));
+            if !records.is_empty() {
+                out.append.extend(records);
+                self.moved.remove(&chain);
+                self.mesh.reread();
+                self.mesh.catch_up();
+            }
         }
     }
 
