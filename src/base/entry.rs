@@ -73,6 +73,8 @@ pub enum Record {
     Base(Head),
     /// Of an author's incarnations before this one nothing is in force any more.
     Floor(NodeId, Incarnation),
+    /// No floor of this author holds: what declared it counts nowhere.
+    Unfloor(NodeId),
     /// Of a chain nothing from this sequence number on is in force: it forked there, or its author was
     /// revoked or retired. With 0 its base does not hold either, and nothing is known of the chain.
     Cut(ChainId, u64),

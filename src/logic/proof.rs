@@ -166,6 +166,11 @@ impl Proofs {
         self.forks.retain(|chain, _| chain.author != author || incarnation <= chain.incarnation);
     }
 
+    /// No floor of an author holds any more.
+    pub fn unfloor(&mut self, author: &NodeId) {
+        self.floors.remove(author);
+    }
+
     /// Whether nothing is proved.
     #[must_use]
     pub fn is_empty(&self) -> bool {

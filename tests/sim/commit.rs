@@ -286,6 +286,7 @@ fn outline(record: &Record) -> String {
     match record {
         Record::Entry(entry) => format!("{} {}", entry.header.chain, entry.header.sequence),
         Record::Base(head) => format!("base {} of {}", head.base, head.chain),
+        Record::Unfloor(author) => format!("no floor of {author}"),
         Record::Floor(author, floor) => format!("floor {floor:?} of {author}"),
         Record::Cut(chain, end) => format!("the end {end} of {chain}"),
         Record::Proof(entry) => format!("the proof {}", entry.hash),

@@ -230,6 +230,9 @@ impl Image {
                 self.chains.retain(|chain, _| !gone(chain));
                 self.floors.insert(*author, *floor);
             }
+            Record::Unfloor(author) => {
+                self.floors.remove(author);
+            }
             Record::Cut(chain, end) => self.cut(chain, *end),
             Record::Proof(entry) => {
                 if !self.proofs.iter().any(|known| known.bytes() == entry.bytes()) {
