@@ -47,7 +47,8 @@ pub const SENT_AGAIN: Span = Span::secs(10);
 pub const GAP: Span = Span::secs(1);
 
 /// How long a node waits for entries that somebody says to have before it asks for them elsewhere: three round trips
-/// of the link from which they should come, within these bounds; the middle one while it is not measured.
+/// of the link from which they should come, within these bounds, but never less than two; the middle one while it is not
+/// measured.
 pub const STALL: (Span, Span, Span) = (Span(200), Span(500), Span(1000));
 /// A link that delivers, but nothing of the author in question, is given so many times as long.
 pub const STALL_BUSY: u64 = 10;

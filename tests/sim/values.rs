@@ -151,7 +151,10 @@ impl Cluster {
         let node = self.hosts[host].settings.key.node();
         self.values.written.retain(|(author, _), _| *author != node);
         // Its next life may know an older word than others do, and that holds then.
-        self.values.lives.retain(|(author, _), _| *author != node);
+        let nobody = Incarnation { opened: 0, nonce: [0; 16] };
+        self.values.lives.iter_mut().filter(|((author, _), _)| *author == node).for_each(|(_, lives)| {
+            lives.insert(nobody);
+        });
         self.values.hosts.values_mut().for_each(|follower| follower.last.retain(|(author, _), _| *author != node));
     }
 
