@@ -140,8 +140,11 @@ impl Cluster {
                 Fact::Deleted(deleted) => (&deleted.key, deleted.revision, deleted.life, false),
                 _ => continue,
             };
-            let known = self.values.written.entry((author, key.clone())).or_insert((life, revision, there));
-            *known = (*known).max((life, revision, there));
+            // What a life says again of an earlier one may be overtaken by what that one said last, once others give it back.
+            if life == entry.header.chain.incarnation {
+                let known = self.values.written.entry((author, key.clone())).or_insert((life, revision, there));
+                *known = (*known).max((life, revision, there));
+            }
             self.values.lives.entry((author, revision)).or_default().insert(life);
         }
     }
