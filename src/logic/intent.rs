@@ -364,7 +364,8 @@ impl Intents {
                     ballot: done.ballot,
                     covers: covers.clone(),
                 };
-                let first = |known: &Receipt| (known.lamport, known.by) <= (receipt.lamport, receipt.by);
+                let order = |receipt: &Receipt| (receipt.lamport, receipt.by, receipt.place);
+                let first = |known: &Receipt| order(known) <= order(&receipt);
                 if !self.receipts.get(key).is_some_and(first) {
                     self.receipts.insert(*key, receipt);
                 }
@@ -374,7 +375,7 @@ impl Intents {
                 *self.failures.entry(*key).or_default().entry(source.author).or_default() += 1;
                 let failed = self.failed.entry(*key).or_default();
                 failed.0 = now;
-                if failed.1 <= source.lamport {
+                if (failed.1, &failed.2) <= (source.lamport, &done.detail) {
                     (failed.1, failed.2) = (source.lamport, done.detail.clone());
                 }
             }
