@@ -56,7 +56,7 @@ pub const STALL: (Span, Span, Span) = (Span(200), Span(500), Span(1000));
 pub const STALL_BUSY: u64 = 10;
 /// A link from which nothing came is not asked again for the same author for this time, which doubles each time.
 pub const STALL_FIRST: Span = Span::secs(5);
-/// When it is asked again it is waited for half of that time, and at most this one.
+/// When it is asked again, and nobody else says to have it, it is waited for half of that time, and at most this one.
 pub const STALL_AGAIN: Span = Span::secs(30);
 /// See [`STALL_FIRST`].
 pub const STALL_MOST: Span = Span::secs(640);

@@ -22,11 +22,11 @@ impl Mesh {
                 let choice = self.choose(now, &author).unwrap_or(id);
                 self.switch(now, author, Some(choice));
                 // It may never deliver, and nobody may say again what it has.
-                let patience = self.patience(&author, choice);
+                let patience = self.patience(choice);
                 self.sources.arm(author, now + patience);
             }
             Some(link) => {
-                let patience = self.patience(&author, link);
+                let patience = self.patience(link);
                 self.sources.arm(author, now + patience);
             }
         }
@@ -124,31 +124,31 @@ impl Mesh {
             return;
         };
         let source = self.sources.get(author);
+        let first = source.since.map(|(_, first)| first);
+        let others = claimants.into_iter().filter(|other| *other != id);
+        let other = others.min_by_key(|id| (Some(*id) != first, self.links.get(id).and_then(|link| link.time), *id));
         let since = source.since.map_or(now, |(at, _)| at).max(source.fed);
-        let patience = link.patience().max(source.patience(id));
+        // If nobody else says to have it, it may be worth waiting for.
+        let only = !self.links.iter().any(|(other, link)| *other != id && link.cursors.claims(&author));
+        let patience = if only { link.patience().max(source.patience(id)) } else { link.patience() };
         // What a busy link delivers of others may stand before it.
         let due = (since + patience).max((link.delivered + patience).min(since + patience * limits::STALL_BUSY));
         if now < due {
             self.sources.arm(author, due);
             return;
         }
-        let first = source.since.map(|(_, first)| first);
-        let others = claimants.into_iter().filter(|id| Some(*id) != source.link);
-        let other = others.min_by_key(|id| (Some(*id) != first, self.links.get(id).and_then(|link| link.time), *id));
         // Who was asked instead of another and had nothing either: the other may not have been at fault.
         let other = other.or(source.before().filter(|before| self.links.contains_key(before)));
         if let Some(other) = other {
             source.fail(now);
             self.switch(now, author, Some(other));
-            let patience = self.patience(&author, other);
+            let patience = self.patience(other);
             self.sources.arm(author, now + patience);
         }
     }
 
-    /// How long a link is waited for that is asked for an author's entries.
-    fn patience(&mut self, author: &NodeId, id: LinkId) -> Span {
-        let usual = self.links.get(&id).map_or(Span::ZERO, super::Link::patience);
-        usual.max(self.sources.get(*author).patience(id))
+    fn patience(&self, id: LinkId) -> Span {
+        self.links.get(&id).map_or(Span::ZERO, super::Link::patience)
     }
 
     /// The best link for an author's entries: to itself; else one that says to have more; else one that does not get them
