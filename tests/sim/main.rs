@@ -2,8 +2,9 @@
 //!
 //! `SEED=7 cargo test --release --test sim storms -- --nocapture` tells the story of one seed,
 //! `SEEDS=10000` runs more (from `FIRST` on, with `GO_ON=1` past failures, and with `FOR=600` at most for so
-//! many seconds), `WITHOUT=Split,Pause` leaves features out, `MUTATION=TwoTellers` plants that fault alone. A failure is narrowed down by leaving out features as
-//! long as it fails the same way, and is printed with the command that replays it. Nothing here touches a socket, a file or a clock.
+//! many seconds), `WITHOUT=Split,Pause` leaves features out, `MUTATION=TwoTellers` plants that fault alone. A failure is
+//! narrowed down by leaving out features as long as it fails the same way, and is printed with the command that replays it.
+//! Nothing here touches a socket, a file or a clock.
 
 #![expect(unreachable_pub, reason = "the modules of one test see each other")]
 
