@@ -166,6 +166,10 @@ impl Cluster {
     }
 
     fn same_records(&mut self) -> Result<(), Failure> {
+        // Whoever is deaf to a kind of word reads otherwise, and another check is to find that.
+        if matches!(self.mutation, Some(Mutation::DeafToSilence | Mutation::DeafToAcknowledgement)) {
+            return Ok(());
+        }
         let records = |host: usize| self.hosts[host].life.as_ref().map(|life| life.node.records()).unwrap_or_default();
         let living = self.living();
         for host in living.clone() {
