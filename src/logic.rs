@@ -15,6 +15,7 @@ pub mod liveness;
 pub mod mesh;
 pub mod node;
 pub mod notice;
+pub mod outside;
 pub mod proof;
 pub mod rank;
 pub mod report;

@@ -47,7 +47,15 @@ pub enum Probe {
     Http(Box<Http>),
     /// A node: judged by its heartbeats, no packet of its own.
     Node(NodeId),
+    /// A host of which any answer is a sign of life from outside: [`GATEWAY`], [`NAME_SERVERS`], a name or an address.
+    Reference(String),
 }
+
+/// The host that stands for the default gateway of whoever looks.
+pub const GATEWAY: &str = "gateway";
+
+/// The host that stands for the name servers of whoever looks.
+pub const NAME_SERVERS: &str = "name-servers";
 
 /// ICMP echo requests in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +213,7 @@ impl Probe {
             Self::Tcp(tcp) => format!("tcp {}:{}", tcp.host, tcp.port),
             Self::Http(http) => format!("http {}", http.url),
             Self::Node(node) => format!("node {node}"),
+            Self::Reference(host) => format!("any answer of {host}"),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::base::fact::Judged;
 use crate::base::id::TargetId;
 use crate::base::outcome::{Look, Outcome, Verdict};
 use crate::base::target::{Confirm, Target, Thresholds};
-use crate::base::time::{Micros, Wall};
+use crate::base::time::{Micros, Mono, Now, Wall};
 
 /// This node's verdicts.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Bench {
     pub last: Outcome,
     /// When the last good look was.
     pub last_good: Option<Wall>,
+    /// When the last bad look began and ended, in this run.
+    pub seen: Option<(Mono, Mono)>,
     /// What the look said that the verdict rests on.
     detail: String,
     downs: u8,
@@ -54,10 +56,13 @@ impl Verdicts {
         self.targets.retain(|id, _| keep(id));
     }
 
-    /// Hears one look. True if the verdict changed.
-    pub fn hear(&mut self, wall: Wall, target: &Target, outcome: Outcome) -> bool {
+    /// Hears one look that began then. True if the verdict changed.
+    pub fn hear(&mut self, Now { mono, wall }: Now, began: Mono, target: &Target, outcome: Outcome) -> bool {
         let bench = self.targets.entry(target.id.clone()).or_default();
         let seen = class(&outcome, target.degraded);
+        if matches!(seen, Verdict::Down | Verdict::Degraded) {
+            bench.seen = Some((began, mono));
+        }
         bench.count(seen, wall);
         bench.last = outcome;
         let judged = bench.judge(target.confirm);
@@ -223,8 +228,8 @@ mod tests {
                 '-' => Outcome::bad("no answer"),
                 _ => Outcome::unable("no IPv6 here"),
             };
-            let wall = Wall(i64::try_from(second).unwrap());
-            if verdicts.hear(wall, &target, outcome) {
+            let now = Now { mono: Mono(second as u64 * 1000), wall: Wall(i64::try_from(second).unwrap()) };
+            if verdicts.hear(now, now.mono, &target, outcome) {
                 let bench = verdicts.bench(&target.id).unwrap();
                 told += &format!("{second}:{} since {} ", bench.verdict.word(), bench.since.0);
             }

@@ -259,6 +259,10 @@ impl Cluster {
             demand(*health != Health::Well || lately, Check::FalseAlarm, self.at, || {
                 format!("{} opens {}, and {target} was well", name(host), opened.incident)
             })?;
+            let lately = self.world.ill.get(target).is_some_and(|ill| self.at < ill + 300_000);
+            demand(*health != Health::Well || lately, Check::Isolated, self.at, || {
+                format!("{} opens {}, and {target} was well for all but who was cut off", name(host), opened.incident)
+            })?;
         }
         Ok(())
     }

@@ -35,6 +35,8 @@ pub enum Mutation {
     DroppedReplies,
     /// All looks fail for a while although everything is well.
     Paranoia,
+    /// Who is cut off is told that its references answer.
+    Oblivious,
     /// Every letter is sent by two.
     TwoTellers,
     /// The node never hears what became of its errands.
@@ -59,7 +61,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them, with the check that must catch each.
-    pub const ALL: [(Self, Check); 25] = [
+    pub const ALL: [(Self, Check); 26] = [
         (Self::SendBeforeSync, Check::Unsynced),
         (Self::Ghostwriter, Check::Unwritten),
         (Self::AlteredRelay, Check::Altered),
@@ -75,6 +77,7 @@ impl Mutation {
         (Self::GarbledFrame, Check::Codec),
         (Self::DroppedReplies, Check::Unanswered),
         (Self::Paranoia, Check::FalseAlarm),
+        (Self::Oblivious, Check::Isolated),
         (Self::TwoTellers, Check::Twice),
         (Self::DroppedReceipts, Check::Silence),
         (Self::LostLetters, Check::Silence),

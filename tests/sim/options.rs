@@ -213,6 +213,9 @@ pub struct Options {
 /// The name of the thing that an isolated node cannot reach.
 pub const REFERENCE: &str = "reference";
 
+/// The name of a reference on each host's own wire, which answers whatever happens.
+pub const NEAR: &str = "near";
+
 impl Options {
     /// What this seed is made of, but for the features left out.
     pub fn draw(seed: u64, without: &BTreeSet<Feature>) -> Self {
@@ -353,7 +356,7 @@ impl Options {
     fn network(&self) -> Network {
         let mut targets = self.targets.clone();
         if self.has(Feature::Reference) {
-            targets.push(Target { id: TargetId(REFERENCE.into()), reference: true, ..template(REFERENCE) });
+            targets.extend([REFERENCE, NEAR].map(|name| Target { reference: true, ..template(name) }));
         }
         Network {
             name: "sim".into(),

@@ -252,6 +252,10 @@ impl Hash {
                 self.text("node");
                 self.node(node);
             }
+            Probe::Reference(host) => {
+                self.text("reference");
+                self.text(host);
+            }
         }
     }
 }

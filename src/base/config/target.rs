@@ -9,8 +9,8 @@ use crate::base::config::roster::{Roster, expected};
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{short, shown};
 use crate::base::id::{NodeId, TargetId};
-use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, TIMEOUT_LEAST};
-use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, REFERENCE_INTERVAL, REFERENCE_TIMEOUT, TIMEOUT_LEAST};
+use crate::base::target::{Confirm, Expected, Probe, Quorum, Target, Thresholds, Watchers};
 use crate::base::time::Span;
 
 /// How targets are looked at when they do not say it themselves.
@@ -133,11 +133,17 @@ pub(super) fn with_habits(name: &str, probe: Probe, habits: &Habits) -> Target {
     }
 }
 
-/// A host that an isolated node cannot reach: every node asks it, and one packet is enough.
+/// A host that an isolated node cannot reach: every node asks it. One answer is enough for good.
 pub(super) fn reference(host: &str, habits: &Habits) -> Target {
-    let probe = Probe::Icmp(Icmp { count: 1, ..probe::ping(host) });
-    let everybody = Habits { watchers: Watchers::All, quorum: Quorum::Majority, ..habits.clone() };
-    Target { reference: true, ..with_habits(&format!("reference:{host}"), probe, &everybody) }
+    let interval = habits.interval.min(REFERENCE_INTERVAL);
+    let habits = Habits {
+        interval,
+        timeout: habits.timeout.min(REFERENCE_TIMEOUT).min(interval),
+        confirm: Confirm { bad: 3, good: 1 },
+        watchers: Watchers::All,
+        quorum: Quorum::Majority,
+    };
+    Target { reference: true, ..with_habits(&format!("reference:{host}"), Probe::Reference(host.to_owned()), &habits) }
 }
 
 /// What the nodes are as targets of one another. Heartbeats are confirmed by the liveness judgement

@@ -45,7 +45,7 @@ impl Node {
                 Some((known, since)) if known.standing == tally.standing => *since,
                 _ => now.wall,
             };
-            let told = target.expected == Expected::Always && !target.reference && !self.isolated;
+            let told = target.expected == Expected::Always && !target.reference && !self.isolated && !self.hushed;
             let standing = tally.standing;
             self.tallies.insert(id.clone(), (tally, since));
             self.stale.insert(id.clone());
