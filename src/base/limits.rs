@@ -470,16 +470,10 @@ pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
-/// Most time between two looks at a reference: what it said longer ago says little of now.
+/// Most time between two looks at a reference, and for one look: what it said longer ago says little of now.
 pub const REFERENCE_INTERVAL: Span = Span::secs(30);
-/// Most time that a look at a reference may take.
+/// See [`REFERENCE_INTERVAL`].
 pub const REFERENCE_TIMEOUT: Span = Span::secs(3);
-
-/// A node that heard nothing from outside for so long looks at its references, and again each time.
-pub const OUTSIDE_POLL: Span = Span::secs(3);
-/// Without a sign from outside for so long a node may be cut off: what it saw meanwhile does not count. A link that is
-/// not answered ends about then.
-pub const OUTSIDE_GAP: Span = Span::secs(8);
 
 /// Targets that one target may depend on; wild guess.
 pub const DEPENDS: usize = 64;

@@ -22,6 +22,8 @@ pub struct Target {
     pub confirm: Confirm,
     /// When an answer counts as degraded.
     pub degraded: Thresholds,
+    /// When it is told to flap.
+    pub flap: Flap,
     /// Who looks.
     pub watchers: Watchers,
     /// How many watchers must call it bad.
@@ -154,6 +156,28 @@ pub struct Thresholds {
     pub loss: Option<f32>,
     /// Round trip, or whole time of a look.
     pub rtt: Option<Micros>,
+}
+
+/// When a target flaps: what goes up and down often is told once, and again when it is steady.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flap {
+    /// The so manieth incident within [`Flap::within`] is that it flaps; 0 if that is never said.
+    pub count: u8,
+    /// The time in which incidents are counted.
+    pub within: Span,
+    /// It is steady again after so long without a change.
+    pub steady: Span,
+}
+
+impl Flap {
+    /// Every incident is told.
+    pub const OFF: Self = Self { count: 0, within: Span::ZERO, steady: Span::ZERO };
+}
+
+impl Default for Flap {
+    fn default() -> Self {
+        Self { count: 4, within: Span::secs(3600), steady: Span::secs(600) }
+    }
 }
 
 /// Who looks at a target.

@@ -10,6 +10,12 @@ use crate::base::id::TargetId;
 use crate::base::limits;
 use crate::base::time::{Mono, Span};
 
+/// A node that heard nothing from outside for so long looks at its references, and again each time.
+pub const POLL: Span = Span::secs(3);
+/// Without a sign from outside for so long a node may be cut off: what it saw meanwhile does not count. A link that is
+/// not answered ends about then.
+pub const GAP: Span = Span::secs(8);
+
 /// What this node hears of the world outside itself.
 #[derive(Debug, Default)]
 pub struct Outside {
@@ -77,7 +83,7 @@ impl Outside {
     }
 
     fn sign(&mut self, now: Mono) -> bool {
-        let ended = self.sign.is_none_or(|last| limits::OUTSIDE_GAP < now.since(last));
+        let ended = self.sign.is_none_or(|last| GAP < now.since(last));
         if ended {
             self.back = now;
         }
@@ -95,7 +101,7 @@ impl Outside {
     /// Whether this node may write and tell what it sees: nothing from outside need be missing.
     #[must_use]
     pub fn is_fresh(&self, now: Mono, linked: bool) -> bool {
-        !self.can_tell(linked) || self.sign.is_some_and(|sign| now.since(sign) <= limits::OUTSIDE_GAP)
+        !self.can_tell(linked) || self.sign.is_some_and(|sign| now.since(sign) <= GAP)
     }
 
     /// Whether a bad look that began and ended then may count: there were signs shortly before and since.
@@ -113,13 +119,13 @@ impl Outside {
     /// Whether nothing was heard for so long that the references are to be asked now.
     #[must_use]
     pub fn is_silent(&self, now: Mono) -> bool {
-        self.sign.is_none_or(|sign| limits::OUTSIDE_POLL <= now.since(sign))
+        self.sign.is_none_or(|sign| POLL <= now.since(sign))
     }
 
     /// When it will be silent, if it is not yet.
     #[must_use]
     pub fn deadline(&self, now: Mono) -> Option<Mono> {
-        let due = self.sign? + limits::OUTSIDE_POLL;
+        let due = self.sign? + POLL;
         (!self.references.is_empty() && now < due).then_some(due)
     }
 

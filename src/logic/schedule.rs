@@ -128,6 +128,7 @@ mod tests {
             timeout: Span::secs(5),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds::default(),
+            flap: crate::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum: Quorum::Majority,
             depends: vec![],

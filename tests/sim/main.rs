@@ -14,6 +14,7 @@ mod commit;
 mod disk;
 mod ending;
 mod finale;
+mod flap;
 mod mutation;
 mod network;
 mod options;

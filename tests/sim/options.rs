@@ -10,7 +10,7 @@ use peerwatch::base::id::{NetworkId, NodeId, TargetId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::rng::Rng;
 use peerwatch::base::settings::{Channel, Member, Network, Phase, Role, Split, Way};
-use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
+use peerwatch::base::target::{Confirm, Expected, Flap, Icmp, Probe, Quorum, Target, Thresholds, Watchers};
 use peerwatch::base::time::{Micros, Span};
 use peerwatch::logic::node::Settings;
 
@@ -103,10 +103,12 @@ pub enum Feature {
     Values,
     /// Each node is watched by a few of the others, as in a large network.
     Sparse,
+    /// What goes up and down is told to flap.
+    Flap,
 }
 
 impl Feature {
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
@@ -150,6 +152,7 @@ impl Feature {
         Self::Majority,
         Self::Values,
         Self::Sparse,
+        Self::Flap,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -222,8 +225,10 @@ impl Options {
         let mut rng = Rng::new(seed);
         let calm = rng.chance(25);
         let wanted = |feature: &Feature, rng: &mut Rng| rng.chance(if feature.is_fault() { 35 } else { 40 });
-        let mut features: BTreeSet<Feature> =
-            Feature::ALL.into_iter().filter(|feature| *feature != Feature::Sparse && wanted(feature, &mut rng)).collect();
+        let mut features: BTreeSet<Feature> = Feature::ALL
+            .into_iter()
+            .filter(|feature| !matches!(feature, Feature::Sparse | Feature::Flap) && wanted(feature, &mut rng))
+            .collect();
         // Real signature checks on every hop cost most of the time, so few runs have them.
         if !rng.chance(25) {
             features.remove(&Feature::Codec);
@@ -236,8 +241,12 @@ impl Options {
             features.remove(&Feature::Values);
         }
         // By a generator of its own, so that the rest of each seed is as it was before there was this feature.
-        if Rng::new(!seed).chance(30) {
+        let mut late = Rng::new(!seed);
+        if late.chance(30) {
             features.insert(Feature::Sparse);
+        }
+        if late.chance(30) {
+            features.insert(Feature::Flap);
         }
         features.retain(|feature| !(without.contains(feature) || calm && feature.is_fault()));
         let nodes = 1 + below(&mut rng, 7);
@@ -355,6 +364,9 @@ impl Options {
 
     fn network(&self) -> Network {
         let mut targets = self.targets.clone();
+        if self.has(Feature::Flap) {
+            targets.iter_mut().for_each(|target| target.flap = self.flap());
+        }
         if self.has(Feature::Reference) {
             targets.extend([REFERENCE, NEAR].map(|name| Target { reference: true, ..template(name) }));
         }
@@ -370,8 +382,14 @@ impl Options {
             channels: self.channels(),
             lease: self.lease,
             journal_size: 1 << 30,
-            node_target: Target { watchers: self.node_watchers(), ..template("node") },
+            node_target: Target { watchers: self.node_watchers(), flap: self.flap(), ..template("node") },
         }
+    }
+
+    /// Soon said and soon over, so that a storm has some of both.
+    fn flap(&self) -> Flap {
+        let drawn = || Flap { count: 2 + u8::try_from(self.rng(4).below(2)).unwrap(), within: Span::secs(300), steady: Span::secs(20) };
+        if self.has(Feature::Flap) { drawn() } else { Flap::OFF }
     }
 
     /// Who watches each node.
@@ -448,6 +466,7 @@ fn template(name: &str) -> Target {
         timeout: Span::secs(2),
         confirm: Confirm { bad: 3, good: 2 },
         degraded: Thresholds { loss: None, rtt: Some(Micros(300_000)) },
+        flap: Flap::OFF,
         watchers: Watchers::All,
         quorum: Quorum::Majority,
         depends: Vec::new(),

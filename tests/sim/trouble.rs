@@ -19,7 +19,7 @@ use crate::plan::{Fault, How};
 const SETTLED: u64 = 20_000;
 
 /// A cut that is shorter cannot be told from a pause between two heartbeats.
-const SHORT: u64 = limits::OUTSIDE_GAP.0 + limits::HEARTBEAT.0;
+const SHORT: u64 = peerwatch::logic::outside::GAP.0 + limits::HEARTBEAT.0;
 
 /// How long a doomed host waits for a turn that writes something.
 const WAIT: u64 = 5000;

@@ -129,6 +129,7 @@ tables! {
         interval: Option<Any>,
         timeout: Option<Any>,
         confirm: Option<Table<Confirm>>,
+        flap: Option<Table<Flap>>,
         watchers: Option<Any>,
         quorum: Option<Any>,
     }
@@ -136,6 +137,12 @@ tables! {
     Confirm {
         bad: Option<Whole>,
         good: Option<Whole>,
+    }
+    /// `flap = { … }`.
+    Flap {
+        count: Option<Whole>,
+        within: Option<Any>,
+        steady: Option<Any>,
     }
     /// `[journal]`.
     Journal {
@@ -158,6 +165,7 @@ tables! {
         interval: Option<Any>,
         timeout: Option<Any>,
         confirm: Option<Table<Confirm>>,
+        flap: Option<Table<Flap>>,
         degraded: Option<Table<Degraded>>,
         watchers: Option<Any>,
         quorum: Option<Any>,

@@ -14,6 +14,7 @@ use crate::base::view::{Presence, Sample};
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::liveness::Life;
 use crate::logic::node::Node;
+use crate::logic::outside;
 use crate::logic::verdict::Bench;
 
 /// What a verdict says that is not kept up.
@@ -133,7 +134,7 @@ impl Node {
         }
         if several && self.outside.is_silent(now.mono) {
             for target in self.targets.values().filter(|target| target.reference) {
-                self.schedule.hasten(now, &target.id, limits::OUTSIDE_POLL);
+                self.schedule.hasten(now, &target.id, outside::POLL);
             }
         }
     }
