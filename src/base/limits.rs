@@ -470,9 +470,7 @@ pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
-/// Most time between two looks at a reference, and for one look: what it said longer ago says little of now.
-pub const REFERENCE_INTERVAL: Span = Span::secs(30);
-/// See [`REFERENCE_INTERVAL`].
+/// Most time that a look at a reference may take.
 pub const REFERENCE_TIMEOUT: Span = Span::secs(3);
 
 /// Targets that one target may depend on; wild guess.

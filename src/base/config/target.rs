@@ -9,9 +9,12 @@ use crate::base::config::roster::{Roster, expected};
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{short, shown};
 use crate::base::id::{NodeId, TargetId};
-use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, REFERENCE_INTERVAL, REFERENCE_TIMEOUT, TIMEOUT_LEAST};
+use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, REFERENCE_TIMEOUT, TIMEOUT_LEAST};
 use crate::base::target::{Confirm, Expected, Flap, Probe, Quorum, Target, Thresholds, Watchers};
 use crate::base::time::Span;
+
+/// Most time between two looks at a reference: what it said longer ago says little of now.
+const REFERENCE_INTERVAL: Span = Span::secs(30);
 
 /// Most incidents until a target flaps, so that what goes up and down every few minutes is noticed within the hour.
 const FLAP_MOST: u8 = 20;
