@@ -181,6 +181,7 @@ impl Feature {
                 | Self::Majority
                 | Self::Values
                 | Self::Sparse
+                | Self::Flap
         )
     }
 }
