@@ -181,7 +181,6 @@ impl Feature {
                 | Self::Majority
                 | Self::Values
                 | Self::Sparse
-                | Self::Flap
         )
     }
 }
