@@ -16,6 +16,7 @@ pub mod mesh;
 pub mod node;
 pub mod notice;
 pub mod past;
+pub mod outside;
 pub mod proof;
 pub mod quiet;
 pub mod rank;

@@ -271,6 +271,10 @@ pub struct Opened {
     /// anybody who can tell has heard of it.
     #[n(7)]
     pub channels: Vec<String>,
+    /// The target flaps: so many incidents of it came within a short time, this one included. It stays open until the
+    /// target is steady.
+    #[n(8)]
+    pub flapping: Option<u32>,
 }
 
 /// An incident closes.

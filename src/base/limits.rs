@@ -472,6 +472,8 @@ pub const NODE_ADDRESSES: usize = 16;
 
 /// References of a network: every node looks at each of them.
 pub const REFERENCES: usize = 16;
+/// Most time that a look at a reference may take.
+pub const REFERENCE_TIMEOUT: Span = Span::secs(3);
 
 /// Targets that one target may depend on; wild guess.
 pub const DEPENDS: usize = 64;

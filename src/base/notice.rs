@@ -95,6 +95,10 @@ pub struct Item {
     pub runbook: Option<String>,
     /// Message-IDs of what was told of this incident before.
     pub before: Vec<String>,
+    /// It goes up and down, and is told again after so long without a change.
+    pub flapping: Option<Span>,
+    /// It ended because the target is bad without a change for so long.
+    pub settled: Option<Standing>,
 }
 
 impl Item {

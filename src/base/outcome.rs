@@ -37,6 +37,8 @@ pub struct Outcome {
     pub spread: Option<(Micros, Micros)>,
     /// Time by phase, in order (`resolve`, `connect`, `tls`, `first byte`, `total`), where known.
     pub phases: Vec<(&'static str, Micros)>,
+    /// What was looked at is on the same wire as whoever looked; only looks at references find that out.
+    pub near: bool,
     /// Days until the certificate expires, where one was seen.
     pub certificate_days: Option<i32>,
     /// What was seen, in one short line for people; at most [`crate::base::limits::DETAIL`] bytes.

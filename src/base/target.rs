@@ -23,6 +23,8 @@ pub struct Target {
     pub confirm: Confirm,
     /// When an answer counts as degraded.
     pub degraded: Thresholds,
+    /// When it is told to flap.
+    pub flap: Flap,
     /// Who looks.
     pub watchers: Watchers,
     /// How many watchers must call it bad.
@@ -84,7 +86,15 @@ pub enum Probe {
     Http(Box<Http>),
     /// A node: judged by its heartbeats, no packet of its own.
     Node(NodeId),
+    /// A host of which any answer is a sign of life from outside: [`GATEWAY`], [`NAME_SERVERS`], a name or an address.
+    Reference(String),
 }
+
+/// The host that stands for the default gateway of whoever looks.
+pub const GATEWAY: &str = "gateway";
+
+/// The host that stands for the name servers of whoever looks.
+pub const NAME_SERVERS: &str = "name-servers";
 
 /// ICMP echo requests in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +195,28 @@ pub struct Thresholds {
     pub rtt: Option<Micros>,
 }
 
+/// When a target flaps: what goes up and down often is told once, and again when it is steady.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flap {
+    /// The so manieth incident within [`Flap::within`] is that it flaps; 0 if that is never said.
+    pub count: u8,
+    /// The time in which incidents are counted.
+    pub within: Span,
+    /// It is steady again after so long without a change.
+    pub steady: Span,
+}
+
+impl Flap {
+    /// Every incident is told.
+    pub const OFF: Self = Self { count: 0, within: Span::ZERO, steady: Span::ZERO };
+}
+
+impl Default for Flap {
+    fn default() -> Self {
+        Self { count: 4, within: Span::secs(3600), steady: Span::secs(600) }
+    }
+}
+
 /// Who looks at a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Watchers {
@@ -242,6 +274,7 @@ impl Probe {
             Self::Tcp(tcp) => format!("tcp {}:{}", tcp.host, tcp.port),
             Self::Http(http) => format!("http {}", http.url),
             Self::Node(node) => format!("node {node}"),
+            Self::Reference(host) => format!("any answer of {host}"),
         }
     }
 }

@@ -121,6 +121,19 @@ pub struct ClockView {
     pub measured: bool,
 }
 
+/// Clocks that are further apart are shown as a fault. Nothing relies on clocks, so nobody votes on them.
+pub const CLOCK_WRONG: Span = Span::secs(60);
+
+impl ClockView {
+    /// In words, if the two are so far apart that times that people read mislead them: `ahead by 5m 3s`.
+    #[must_use]
+    pub fn fault(self) -> Option<String> {
+        let apart = Span(self.offset.unsigned_abs());
+        let way = if self.offset < 0 { "behind" } else { "ahead" };
+        (CLOCK_WRONG < apart).then(|| format!("{way} by {apart}"))
+    }
+}
+
 /// How many entries the ends of a link lack of each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LagView {

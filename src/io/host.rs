@@ -44,6 +44,15 @@ pub fn name_servers() -> Vec<IpAddr> {
     servers
 }
 
+/// Whether an address is on a wire of this host, so that no router lies between.
+#[must_use]
+pub fn is_on_wire(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => read("/proc/self/net/route").is_some_and(|table| on_wire_in(&table, v4)),
+        IpAddr::V6(v6) => read("/proc/self/net/ipv6_route").is_some_and(|table| on_wire6_in(&table, v6)),
+    }
+}
+
 /// This host's name, or `localhost` where it has none.
 #[must_use]
 pub fn hostname() -> String {
@@ -75,7 +84,44 @@ fn gateway_in(table: &str) -> Option<Ipv4Addr> {
     routes.min_by_key(|(metric, _)| *metric).map(|(_, gateway)| gateway)
 }
 
-/// The same of the IPv6 table, whose addresses are in the order in which they are written, and the
+/// Whether the narrowest route to an address in the kernel's IPv4 table leads to it without a router. A route to everything
+/// that names no router is that of a tunnel, and says nothing.
+fn on_wire_in(table: &str, address: Ipv4Addr) -> bool {
+    let number = |field: &&str| u32::from_str_radix(field, 16).ok();
+    let routes = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, destination, gateway, flags, _, _, _, mask, ..] = fields.as_slice() else { return None };
+        let native = |field: &&str| Some(u32::from_be_bytes(number(field)?.to_ne_bytes()));
+        let (destination, mask) = (native(destination)?, native(mask)?);
+        let leads = address.to_bits() & mask == destination && number(flags)? & UP != 0;
+        leads.then_some((mask.count_ones(), native(gateway)? == 0))
+    });
+    routes.max_by_key(|(length, _)| *length).is_some_and(|(length, direct)| direct && 0 < length)
+}
+
+/// The same of the IPv6 table. Addresses of one link need no route.
+fn on_wire6_in(table: &str, address: Ipv6Addr) -> bool {
+    if address.is_unicast_link_local() {
+        return true;
+    }
+    let routes = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [destination, length, _, _, gateway, _, _, _, flags, _] = fields.as_slice() else { return None };
+        let destination = u128::from_str_radix(destination, 16).ok()?;
+        let length = u32::from_str_radix(length, 16).ok().filter(|length| *length <= 128)?;
+        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+        let flags = u32::from_str_radix(flags, 16).ok()?;
+        let leads = address.to_bits() & mask == destination & mask && flags & UP != 0 && flags & REJECT == 0;
+        leads.then_some((length, u128::from_str_radix(gateway, 16).ok()? == 0))
+    });
+    routes.max_by_key(|(length, _)| *length).is_some_and(|(length, direct)| direct && 0 < length)
+}
+
+/// Flags of routes in the kernel's tables.
+const UP: u32 = 0x1;
+const REJECT: u32 = 0x200;
+
+/// The gateway in the IPv6 table, whose addresses are in the order in which they are written, and the
 /// interface that leads there.
 fn gateway6_in(table: &str) -> Option<(Ipv6Addr, String)> {
     let number = |field: &&str| u32::from_str_radix(field, 16).ok();
@@ -91,9 +137,7 @@ fn gateway6_in(table: &str) -> Option<(Ipv6Addr, String)> {
 
 /// Whether a route is up, leads over a gateway and is not one that refuses.
 const fn usable(flags: u32) -> bool {
-    const UP: u32 = 0x1;
     const GATEWAY: u32 = 0x2;
-    const REJECT: u32 = 0x200;
     flags & (UP | GATEWAY | REJECT) == UP | GATEWAY
 }
 
@@ -153,6 +197,33 @@ mod tests {
         assert_eq!(gateway_in(&table.concat()), Some(Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!(gateway_in(HEAD), None);
         assert_eq!(gateway_in("nonsense\nof\tany 1 2 3 4 5 6 7 8 kind\n"), None);
+    }
+
+    #[test]
+    fn what_is_on_the_own_wire_is_found_by_the_narrowest_route() {
+        let line = |destination: [u8; 4], gateway: [u8; 4], flags: &str, mask: [u8; 4]| {
+            let hex = |bytes| format!("{:08X}", u32::from_ne_bytes(bytes));
+            format!("eth0\t{}\t{}\t{flags}\t0\t0\t0\t{}\t0\t0\t0\n", hex(destination), hex(gateway), hex(mask))
+        };
+        let table = [
+            HEAD.to_owned(),
+            line([0; 4], [192, 0, 2, 1], "0003", [0; 4]),
+            line([192, 0, 2, 0], [0; 4], "0001", [255, 255, 255, 0]),
+            line([192, 0, 2, 128], [192, 0, 2, 9], "0003", [255, 255, 255, 128]),
+        ];
+        let near = |last: [u8; 4]| on_wire_in(&table.concat(), Ipv4Addr::from(last));
+        assert!(near([192, 0, 2, 1]) && !near([192, 0, 2, 129]) && !near([9, 9, 9, 9]));
+        let tunnel = [HEAD.to_owned(), line([0; 4], [0; 4], "0001", [0; 4])].concat();
+        assert!(!on_wire_in(&tunnel, Ipv4Addr::new(9, 9, 9, 9)) && !on_wire_in("nonsense\n1 2 3", Ipv4Addr::LOCALHOST));
+        let none = "00000000000000000000000000000000";
+        let gateway = "fe800000000000000000000000000001";
+        let wire = "20010db8000000000000000000000000";
+        let table6 = format!(
+            "{none} 00 {none} 00 {gateway} 00000064 00000001 00000000 00000003 eth0\n\
+             {wire} 40 {none} 00 {none} 00000100 00000001 00000000 00000001 eth0\n"
+        );
+        let near6 = |text: &str| on_wire6_in(&table6, text.parse().unwrap());
+        assert!(near6("2001:db8::7") && near6("fe80::9") && !near6("2001:db8:1::7"));
     }
 
     #[test]

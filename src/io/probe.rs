@@ -8,6 +8,7 @@
 mod http;
 mod icmp;
 mod reach;
+mod reference;
 mod tcp;
 
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Prober {
     /// Looks once. Ends within the order's timeout, counted from when it is this look's turn.
     pub async fn look(&self, order: &Order) -> Outcome {
         let shared = &*self.0;
-        let turns = if matches!(order.probe, Probe::Icmp(_)) { &shared.echoes } else { &shared.connections };
+        let turns = if matches!(order.probe, Probe::Icmp(_) | Probe::Reference(_)) { &shared.echoes } else { &shared.connections };
         let _turn = turns.acquire().await.expect("BUG! nobody closes these semaphores");
         let mut course = Course::begin(order.timeout);
         let deadline = course.deadline;
@@ -89,6 +90,7 @@ impl Prober {
                 let look = Box::pin(shared.tls.look(&shared.names, http, &mut course));
                 timeout_at(deadline, look).await.unwrap_or_else(|_| course.overrun())
             }
+            Probe::Reference(host) => reference::look(&shared.names, &shared.pings, host, &mut course).await,
             Probe::Node(_) => Outcome::unable("a node is judged by its heartbeats, not by a look"),
         }
     }

@@ -13,6 +13,7 @@ use crate::base::fact::{Closed, Counted, Opened};
 use crate::base::id::{EntryHash, Incarnation, IncidentId, NodeId, TargetId};
 use crate::base::limits;
 use crate::base::outcome::Standing;
+use crate::base::target::Flap;
 use crate::base::time::{Mono, Now, Span, Wall};
 
 /// All incidents of the network.
@@ -56,6 +57,8 @@ pub enum Act {
     Open(IncidentId),
     /// That it is over.
     Close(IncidentId),
+    /// That a target does not flap any more and is bad; another incident follows.
+    Settle(IncidentId),
 }
 
 impl Incidents {
@@ -130,9 +133,11 @@ impl Incidents {
     }
 
     /// Compares a target's standing with what is written, and says what this node is to write now.
-    /// `turn` is this node's place among those who see the standing.
-    pub fn consider(&mut self, now: Now, target: &TargetId, standing: Standing, turn: usize) -> Option<Act> {
+    /// `turn` is this node's place among those who see the standing. What flaps stays open until it is steady.
+    pub fn consider(&mut self, now: Now, target: &TargetId, standing: Standing, turn: usize, flap: Flap) -> Option<Act> {
+        let flaps = |incident: &Incident| incident.flapping().is_some();
         let wish = match (self.open_of(target), standing) {
+            (Some((id, incident)), Standing::Degraded | Standing::Down) if flaps(incident) => Act::Settle(id),
             (Some((id, incident)), Standing::Down) if incident.standing() == Standing::Degraded => Act::Open(id),
             (None, Standing::Degraded | Standing::Down) => Act::Open(self.next(target)),
             (Some((id, _)), Standing::Up) => Act::Close(id),
@@ -143,6 +148,7 @@ impl Incidents {
         };
         let pause = match (&wish, self.open_of(target)) {
             (Act::Open(_), None) => self.pause(now.mono, target),
+            (Act::Close(_) | Act::Settle(_), Some((_, incident))) if flaps(incident) => flap.steady.max(incident.freshness(now.mono)),
             (Act::Close(_), Some((_, incident))) => incident.freshness(now.mono),
             _ => Span::ZERO,
         };
@@ -158,6 +164,16 @@ impl Incidents {
         }
         self.wishes.remove(target);
         Some(wish)
+    }
+
+    /// How many incidents a target has had lately, the next one included, if that many are flapping.
+    #[must_use]
+    pub fn flaps(&self, now: Mono, target: &TargetId, flap: Flap) -> Option<u32> {
+        let numbers = self.targets.get(target)?.range(..=self.last(target)).rev();
+        let lately = numbers
+            .take_while(|(_, incident)| incident.flapping().is_none() && incident.seen.is_some_and(|seen| now.since(seen) <= flap.within));
+        let count = 1 + u32::try_from(lately.take(usize::from(flap.count)).count()).unwrap_or(u32::MAX);
+        (0 < flap.count && u32::from(flap.count) <= count).then_some(count)
     }
 
     /// This node writes nothing of a target for now: it is isolated, or the target is no longer defined.
@@ -279,6 +295,12 @@ impl Incident {
         self.opened.values().any(|(_, fact)| fact.channels.iter().any(|name| name == channel))
     }
 
+    /// How many incidents came within a short time, if it was said that this is flapping.
+    #[must_use]
+    pub fn flapping(&self) -> Option<u32> {
+        self.opened.values().filter_map(|(_, fact)| fact.flapping).max()
+    }
+
     /// The worst that was said.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -352,7 +374,17 @@ mod tests {
     }
 
     fn open(number: u32, standing: Standing) -> Opened {
-        Opened { incident: id(number), standing, votes: vec![], since: 400, reason: String::new(), seen: 3, enrolled: 3, channels: vec![] }
+        Opened {
+            incident: id(number),
+            standing,
+            votes: vec![],
+            since: 400,
+            reason: String::new(),
+            seen: 3,
+            enrolled: 3,
+            channels: vec![],
+            flapping: None,
+        }
     }
 
     fn close(number: u32, covers: Vec<EntryHash>) -> Closed {
@@ -362,13 +394,13 @@ mod tests {
     #[test]
     fn the_first_witness_writes_at_once_and_the_others_only_if_it_did_not() {
         let mut first = Incidents::default();
-        assert_eq!(first.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(1))));
+        assert_eq!(first.consider(at(0), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(1))));
         let mut second = Incidents::default();
-        assert_eq!(second.consider(at(0), &target(), Standing::Down, 1), None);
+        assert_eq!(second.consider(at(0), &target(), Standing::Down, 1, Flap::OFF), None);
         let due = second.deadline().unwrap();
-        assert_eq!(second.consider(Now { mono: due, ..at(0) }, &target(), Standing::Down, 1), Some(Act::Open(id(1))));
+        assert_eq!(second.consider(Now { mono: due, ..at(0) }, &target(), Standing::Down, 1, Flap::OFF), Some(Act::Open(id(1))));
         second.opened(Some(due), hash(1), said(1), &open(1, Standing::Down));
-        assert_eq!(second.consider(at(9000), &target(), Standing::Down, 1), None);
+        assert_eq!(second.consider(at(9000), &target(), Standing::Down, 1, Flap::OFF), None);
         assert_eq!(second.deadline(), None);
     }
 
@@ -376,22 +408,22 @@ mod tests {
     fn numbers_grow_and_an_unknown_standing_changes_nothing() {
         let mut incidents = Incidents::default();
         incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Down));
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0), None);
-        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Unknown, 0, Flap::OFF), None);
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0, Flap::OFF), Some(Act::Close(id(1))));
         incidents.closed(None, hash(2), said(2), &close(1, vec![hash(1)]));
-        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0), None);
-        assert_eq!(incidents.consider(at(5000), &target(), Standing::Down, 0), Some(Act::Open(id(2))));
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Up, 0, Flap::OFF), None);
+        assert_eq!(incidents.consider(at(5000), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(2))));
     }
 
     #[test]
     fn who_sees_no_reason_yet_leaves_a_fresh_incident_open() {
         let mut incidents = Incidents::default();
         incidents.opened(Some(Mono(1000)), hash(1), said(1), &open(1, Standing::Down));
-        assert_eq!(incidents.consider(at(1000), &target(), Standing::Up, 0), None);
+        assert_eq!(incidents.consider(at(1000), &target(), Standing::Up, 0, Flap::OFF), None);
         assert_eq!(incidents.deadline(), Some(Mono(6000)));
-        assert_eq!(incidents.consider(at(3000), &target(), Standing::Down, 0), None, "the reason came");
+        assert_eq!(incidents.consider(at(3000), &target(), Standing::Down, 0, Flap::OFF), None, "the reason came");
         assert_eq!(incidents.deadline(), None);
-        assert_eq!(incidents.consider(at(7000), &target(), Standing::Up, 0), Some(Act::Close(id(1))));
+        assert_eq!(incidents.consider(at(7000), &target(), Standing::Up, 0, Flap::OFF), Some(Act::Close(id(1))));
     }
 
     #[test]
@@ -403,11 +435,11 @@ mod tests {
         incidents.counted(one, life, 9, &count(4));
         incidents.counted(one, life, 3, &count(2));
         incidents.counted(two, life, 5, &count(3));
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(5))));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(5))));
         incidents.forget(one, life, 8);
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(5))), "said again since");
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(5))), "said again since");
         incidents.forget(one, life, 9);
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(4))));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(4))));
     }
 
     #[test]
@@ -417,7 +449,7 @@ mod tests {
         let mut ms = 0;
         for number in 1..=8 {
             let began = ms;
-            while incidents.consider(at(ms), &target(), Standing::Down, 0).is_none() {
+            while incidents.consider(at(ms), &target(), Standing::Down, 0, Flap::OFF).is_none() {
                 ms += 500;
             }
             pauses.push(ms - began);
@@ -427,16 +459,50 @@ mod tests {
         }
         assert_eq!(pauses, [0, 2000, 4000, 8000, 16_000, 32_000, 64_000, 120_000]);
         let later = at(ms + limits::REOPEN_MEMORY.0);
-        assert!(incidents.consider(later, &target(), Standing::Down, 0).is_some());
+        assert!(incidents.consider(later, &target(), Standing::Down, 0, Flap::OFF).is_some());
+    }
+
+    const FLAP: Flap = Flap { count: 3, within: Span::secs(600), steady: Span::secs(60) };
+
+    #[test]
+    fn the_third_incident_within_the_time_flaps_and_one_that_flapped_begins_the_count_anew() {
+        let mut incidents = Incidents::default();
+        assert_eq!(incidents.flaps(Mono(0), &target(), FLAP), None);
+        for number in 1..=2u8 {
+            incidents.opened(Some(Mono(u64::from(number) * 1000)), hash(number), said(number), &open(u32::from(number), Standing::Down));
+            incidents.closed(None, hash(100 + number), said(number), &close(u32::from(number), vec![hash(number)]));
+        }
+        assert_eq!(incidents.flaps(Mono(600_000), &target(), FLAP), Some(3));
+        assert_eq!(incidents.flaps(Mono(600_000), &target(), Flap::OFF), None);
+        assert_eq!(incidents.flaps(Mono(602_000), &target(), FLAP), None, "the first is too long ago");
+        incidents.opened(Some(Mono(5000)), hash(3), said(3), &Opened { flapping: Some(3), ..open(3, Standing::Down) });
+        incidents.closed(None, hash(103), said(3), &close(3, vec![hash(3)]));
+        assert_eq!(incidents.flaps(Mono(6000), &target(), FLAP), None);
+    }
+
+    #[test]
+    fn what_flaps_stays_open_until_it_is_steady_whichever_way() {
+        let mut incidents = Incidents::default();
+        incidents.opened(Some(Mono(0)), hash(1), said(1), &Opened { flapping: Some(3), ..open(1, Standing::Down) });
+        let mut consider = |second: u64, standing| incidents.consider(at(second * 1000), &target(), standing, 0, FLAP);
+        for second in (0..300).step_by(50) {
+            assert_eq!(consider(second, Standing::Up), None);
+            assert_eq!(consider(second + 25, Standing::Down), None);
+        }
+        assert_eq!(consider(300, Standing::Up), None);
+        assert_eq!(consider(359, Standing::Up), None);
+        assert_eq!(consider(360, Standing::Up), Some(Act::Close(id(1))));
+        assert_eq!(consider(361, Standing::Down), None);
+        assert_eq!(consider(421, Standing::Down), Some(Act::Settle(id(1))));
     }
 
     #[test]
     fn what_gets_worse_is_said_again() {
         let mut incidents = Incidents::default();
         incidents.opened(Some(Mono(0)), hash(1), said(1), &open(1, Standing::Degraded));
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0), Some(Act::Open(id(1))));
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Down, 0, Flap::OFF), Some(Act::Open(id(1))));
         incidents.opened(Some(Mono(0)), hash(2), said(2), &open(1, Standing::Down));
-        assert_eq!(incidents.consider(at(0), &target(), Standing::Degraded, 0), None);
+        assert_eq!(incidents.consider(at(0), &target(), Standing::Degraded, 0, Flap::OFF), None);
         assert_eq!(incidents.get(&id(1)).unwrap().standing(), Standing::Down);
     }
 

@@ -54,6 +54,7 @@ use crate::logic::node::prove::Undone;
 use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
 use crate::logic::past::Recent;
+use crate::logic::outside::Outside;
 use crate::logic::proof::Proofs;
 use crate::logic::quiet::Quiet;
 use crate::logic::rank::Ranks;
@@ -119,6 +120,7 @@ pub struct Node {
     // What this run knows for itself.
     mesh: Mesh,
     liveness: Liveness,
+    outside: Outside,
     schedule: Schedule,
     verdicts: Verdicts,
     notices: Notices,
@@ -143,6 +145,8 @@ pub struct Node {
     /// What is wanted now, by channel.
     wanted: BTreeMap<String, Vec<(IntentKey, Mono, Notice)>>,
     started: Mono,
+    /// The last turn.
+    turned: Mono,
     /// Before this moment nothing is granted: an earlier life may have promised something.
     mute_until: Mono,
     fault: Option<String>,
@@ -158,6 +162,10 @@ pub struct Node {
     nudge: Option<Mono>,
     alone_since: Option<Mono>,
     isolated: bool,
+    /// Nothing was heard from outside for a while: what this node sees may be its own fault.
+    hushed: bool,
+    /// Bad verdicts that wait for a sign from outside before they are said.
+    held: BTreeSet<TargetId>,
     beat_due: Mono,
     beats: u64,
     /// The last heartbeat of each node.
@@ -283,6 +291,7 @@ impl Node {
             proofs: Proofs::default(),
             mesh: Mesh::new(me, seed ^ MESH),
             liveness: Liveness::new(now),
+            outside: Outside::default(),
             schedule: Schedule::default(),
             verdicts: Verdicts::default(),
             notices: Notices::default(),
@@ -300,6 +309,7 @@ impl Node {
             errands: BTreeMap::new(),
             wanted: BTreeMap::new(),
             started: now.mono,
+            turned: now.mono,
             mute_until: now.mono,
             fault: None,
             voting_since: None,
@@ -309,6 +319,8 @@ impl Node {
             nudge: None,
             alone_since: Some(now.mono),
             isolated: false,
+            hushed: false,
+            held: BTreeSet::new(),
             beat_due: now.mono,
             beats: 0,
             heartbeats: BTreeMap::new(),
@@ -361,6 +373,7 @@ impl Node {
             Input::Measured { link, time, offset, sent, received } => {
                 self.mesh.measured(link, time, offset);
                 self.mesh.counted(link, sent, received);
+                self.heard_outside(now);
             }
             Input::Received { link, message } => self.received(now, link, message, out),
             Input::Drained { link } => self.mesh.drained(now, link),
@@ -389,6 +402,7 @@ impl Node {
             self.mesh.deadline(),
             self.liveness.deadline(),
             self.schedule.deadline(),
+            self.outside.deadline(self.turned),
             // What may not be written yet is considered when it may.
             self.incidents.deadline().filter(|_| self.unable().is_none()),
             self.requests.deadline(),
@@ -496,6 +510,8 @@ impl Node {
         self.targets = targets.into_iter().map(|target| (target.id.clone(), target)).collect();
         self.ranks = Ranks::new(&self.members(), self.targets.values());
         self.verdicts.retain(|id| self.targets.contains_key(id));
+        let references = self.targets.values().filter(|target| target.reference);
+        self.outside.roster(references.map(|target| (target.id.clone(), target.interval)));
         self.tallies.retain(|id, _| self.targets.contains_key(id));
         self.shown.clear();
         self.wanted_of = None;
@@ -524,7 +540,7 @@ impl Node {
     fn settle(&mut self, now: Now, out: &mut Effects) {
         self.draw_consequences(now, out);
         self.judge_lives(now, out);
-        self.judge_isolation(out);
+        self.judge_isolation(now, out);
         self.announced = self.has_announced(now);
         self.rollups.turn(now.wall);
         let level = self.mesh.is_level();

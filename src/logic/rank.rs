@@ -98,6 +98,7 @@ mod tests {
             timeout: Span::secs(1),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds::default(),
+            flap: crate::base::target::Flap::OFF,
             watchers,
             quorum: Quorum::Majority,
             depends: vec![],

@@ -22,8 +22,8 @@ pub struct Schedule {
 #[derive(Debug)]
 struct Due {
     at: Mono,
-    /// The look under way, and when it counts as lost.
-    order: Option<(u64, Mono)>,
+    /// The look under way, when it began, and when it counts as lost.
+    order: Option<(u64, Mono, Mono)>,
     /// How many orders were late by a whole interval: they are made up for by nothing.
     missed: u64,
 }
@@ -59,7 +59,7 @@ impl Schedule {
             let pace = if hurried(id) { target.interval / 2 } else { target.interval };
             // The pace is kept from the due time, so that looks do not drift; time lost is not made up for.
             due.at = if now.mono.since(due.at) < pace { due.at + pace } else { now.mono + pace };
-            if let Some((order, lost)) = due.order {
+            if let Some((order, _, lost)) = due.order {
                 if now.mono < lost {
                     due.missed += 1;
                     continue;
@@ -67,7 +67,7 @@ impl Schedule {
                 self.under_way.remove(&order);
             }
             self.next_id += 1;
-            due.order = Some((self.next_id, now.mono + target.timeout + Span::secs(5)));
+            due.order = Some((self.next_id, now.mono, now.mono + target.timeout + Span::secs(5)));
             self.under_way.insert(self.next_id, id.clone());
             orders.push(Order { id: self.next_id, target: id.clone(), probe: target.probe.clone(), timeout: target.timeout });
         }
@@ -86,20 +86,23 @@ impl Schedule {
         self.next_id
     }
 
-    /// A look came back; which target it was of, if it is still watched.
-    pub fn returned(&mut self, id: u64) -> Option<TargetId> {
+    /// A look came back; which target it was of and when it began, if that is still watched.
+    pub fn returned(&mut self, id: u64) -> Option<(TargetId, Mono)> {
         let target = self.under_way.remove(&id)?;
         let due = self.due.get_mut(&target)?;
-        if due.order.is_some_and(|(order, _)| order == id) {
-            due.order = None;
-        }
-        Some(target)
+        let (_, began, _) = due.order.take_if(|(order, _, _)| *order == id)?;
+        Some((target, began))
     }
 
     /// The next look at a target comes no later than after half its interval.
     pub fn hurry(&mut self, now: Now, target: &Target) {
-        if let Some(due) = self.due.get_mut(&target.id) {
-            due.at = due.at.min(now.mono + target.interval / 2);
+        self.hasten(now, &target.id, target.interval / 2);
+    }
+
+    /// The next look at a target comes no later than after this time.
+    pub fn hasten(&mut self, now: Now, target: &TargetId, within: Span) {
+        if let Some(due) = self.due.get_mut(target) {
+            due.at = due.at.min(now.mono + within);
         }
     }
 
@@ -125,6 +128,7 @@ mod tests {
             timeout: Span::secs(5),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds::default(),
+            flap: crate::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum: Quorum::Majority,
             depends: vec![],
@@ -148,7 +152,7 @@ mod tests {
         for ms in (0..=30_000).step_by(50) {
             for order in schedule.orders(at(ms), |id| targets.iter().find(|t| t.id == *id), |_| false) {
                 *seen.entry(order.target.clone()).or_default() += 1;
-                assert_eq!(schedule.returned(order.id), Some(order.target));
+                assert_eq!(schedule.returned(order.id), Some((order.target, Mono(ms))));
             }
             if ms == 10_000 {
                 assert_eq!(seen.len(), 1000);

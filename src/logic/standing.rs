@@ -137,6 +137,7 @@ mod tests {
             timeout: Span::secs(1),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds::default(),
+            flap: crate::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum,
             depends: vec![],

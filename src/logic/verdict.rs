@@ -9,7 +9,7 @@ use crate::base::fact::Judged;
 use crate::base::id::TargetId;
 use crate::base::outcome::{Look, Outcome, Verdict};
 use crate::base::target::{Confirm, Target, Thresholds};
-use crate::base::time::{Micros, Wall};
+use crate::base::time::{Micros, Mono, Now, Wall};
 
 /// This node's verdicts.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Bench {
     pub last: Outcome,
     /// When the last good look was.
     pub last_good: Option<Wall>,
+    /// When the last bad look began and ended, in this run.
+    pub seen: Option<(Mono, Mono)>,
     /// What the look said that the verdict rests on.
     detail: String,
     downs: u8,
@@ -54,10 +56,13 @@ impl Verdicts {
         self.targets.retain(|id, _| keep(id));
     }
 
-    /// Hears one look. True if the verdict changed.
-    pub fn hear(&mut self, wall: Wall, target: &Target, outcome: Outcome) -> bool {
+    /// Hears one look that began then. True if the verdict changed.
+    pub fn hear(&mut self, Now { mono, wall }: Now, began: Mono, target: &Target, outcome: Outcome) -> bool {
         let bench = self.targets.entry(target.id.clone()).or_default();
-        let seen = class(&outcome, target.degraded);
+        let seen = class(&outcome, target.degraded, bench.verdict == Verdict::Degraded);
+        if matches!(seen, Verdict::Down | Verdict::Degraded) {
+            bench.seen = Some((began, mono));
+        }
         bench.count(seen, wall);
         bench.last = outcome;
         let judged = bench.judge(target.confirm);
@@ -170,15 +175,21 @@ impl Bench {
     }
 }
 
-/// What one look says by itself.
-fn class(outcome: &Outcome, thresholds: Thresholds) -> Verdict {
+/// What is degraded is well again this much below the threshold, so that a value at its edge does not change the verdict
+/// with every breath.
+const EASE: f32 = 0.9;
+
+/// What one look says by itself, of what was degraded before or not.
+#[expect(clippy::cast_precision_loss, reason = "a time in microseconds, compared with nine tenths of another")]
+fn class(outcome: &Outcome, thresholds: Thresholds, was_degraded: bool) -> Verdict {
+    let ease = if was_degraded { EASE } else { 1.0 };
     match outcome.look {
         Look::Unable => Verdict::Unable,
         Look::Bad => Verdict::Down,
         Look::Poor => Verdict::Degraded,
         Look::Good => {
-            let lossy = thresholds.loss.is_some_and(|limit| limit <= outcome.loss() && 0.0 < outcome.loss());
-            let slow = thresholds.rtt.is_some_and(|limit| outcome.time.is_some_and(|time| limit < time));
+            let lossy = thresholds.loss.is_some_and(|limit| limit * ease <= outcome.loss() && 0.0 < outcome.loss());
+            let slow = thresholds.rtt.is_some_and(|limit| outcome.time.is_some_and(|time| limit.0 as f32 * ease < time.0 as f32));
             if lossy || slow { Verdict::Degraded } else { Verdict::Up }
         }
     }
@@ -196,7 +207,7 @@ mod tests {
     use crate::base::time::Span;
     use expect_test::{Expect, expect};
 
-    /// `+` good, `~` slow, `-` bad, `?` unable; one look a second.
+    /// `+` good, `=` just below the threshold, `~` slow, `-` bad, `?` unable; one look a second.
     fn check(story: &str, expected: &Expect) {
         let target = Target {
             id: TargetId("t".into()),
@@ -206,6 +217,7 @@ mod tests {
             timeout: Span::secs(1),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds { loss: Some(0.5), rtt: Some(Micros(1000)) },
+            flap: crate::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum: Quorum::Majority,
             depends: vec![],
@@ -221,11 +233,12 @@ mod tests {
             let outcome = match look {
                 '+' => good(500),
                 '~' => good(5000),
+                '=' => good(950),
                 '-' => Outcome::bad("no answer"),
                 _ => Outcome::unable("no IPv6 here"),
             };
-            let wall = Wall(i64::try_from(second).unwrap());
-            if verdicts.hear(wall, &target, outcome) {
+            let now = Now { mono: Mono(second as u64 * 1000), wall: Wall(i64::try_from(second).unwrap()) };
+            if verdicts.hear(now, now.mono, &target, outcome) {
                 let bench = verdicts.bench(&target.id).unwrap();
                 told += &format!("{second}:{} since {} ", bench.verdict.word(), bench.since.0);
             }
@@ -253,6 +266,12 @@ mod tests {
     #[test]
     fn slowness_degrades_and_worsens_and_mends() {
         check("+~~~---~~++", &expect!["0:up since 0 3:degraded since 1 6:down since 1 8:degraded since 1 10:up since 10"]);
+    }
+
+    #[test]
+    fn a_time_at_the_edge_of_the_threshold_changes_nothing_either_way() {
+        check("+=~=~=~==", &expect!["0:up since 0"]);
+        check("+~~~=~==~====++", &expect!["0:up since 0 3:degraded since 1 14:up since 14"]);
     }
 
     #[test]

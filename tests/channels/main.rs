@@ -70,6 +70,8 @@ fn item(target: &str, phase: Phase) -> Item {
         rule: "3 bad looks in a row, every 30s, seen by a majority of watchers".into(),
         runbook: Some("https://wiki.example.org/shop".into()),
         before: if phase == Phase::Up { vec!["down@x".into()] } else { vec![] },
+        flapping: None,
+        settled: None,
     }
 }
 

@@ -224,7 +224,17 @@ fn clocks_of_another_century_are_read_and_believed_by_nobody() {
         };
         entries.push(puppet.write(Lane::State, vec![Fact::Judged(judged)]));
         let (standing, votes, reason) = (Standing::Down, vec![], "?".to_owned());
-        let opened = Opened { incident: incident.clone(), standing, votes, since: at, reason, seen: 0, enrolled: 0, channels: vec![] };
+        let opened = Opened {
+            incident: incident.clone(),
+            standing,
+            votes,
+            since: at,
+            reason,
+            seen: 0,
+            enrolled: 0,
+            channels: vec![],
+            flapping: None,
+        };
         let event = puppet.write(Lane::Events, vec![Fact::Opened(opened)]);
         let closed = Closed { incident: incident.clone(), covers: vec![event.hash], at, lasted: u64::MAX, standing: Standing::Up };
         entries.extend([event, puppet.write(Lane::Events, vec![Fact::Closed(closed)])]);
@@ -284,6 +294,7 @@ fn no_number_of_an_incident_is_the_last() {
         seen: 0,
         enrolled: 0,
         channels: vec!["ops".into()],
+        flapping: None,
     };
     let last = puppet.write(Lane::Events, vec![Fact::Opened(opened(u32::MAX))]);
     let closed = Closed { incident: incident(u32::MAX), covers: vec![last.hash], at: 0, lasted: 0, standing: Standing::Up };

@@ -110,6 +110,7 @@ impl Net {
             timeout: Span::secs(2),
             confirm: Confirm { bad: 2, good: 1 },
             degraded: Thresholds { loss: None, rtt: None },
+            flap: peerwatch::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum: Quorum::Majority,
             depends: vec![],

@@ -175,6 +175,7 @@ fn target() -> Target {
         timeout: Span::secs(2),
         confirm: Confirm { bad: 3, good: 2 },
         degraded: Thresholds { loss: None, rtt: None },
+        flap: peerwatch::base::target::Flap::OFF,
         watchers: Watchers::All,
         quorum: Quorum::Majority,
         depends: vec![],

@@ -29,6 +29,7 @@ mod faces;
 mod figures;
 mod ground;
 mod incident;
+mod isolated;
 mod large;
 mod links;
 mod mesh;

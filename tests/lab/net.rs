@@ -87,6 +87,16 @@ impl Lab {
         Place { space, v4, v6, dir }
     }
 
+    /// Pulls the cable of a host, at the other end.
+    pub(crate) fn unplug(&self, name: &str) {
+        must("ip", &["-n", &self.wire(), "link", "set", &format!("p{name}"), "down"]);
+    }
+
+    /// Puts it in again.
+    pub(crate) fn plug(&self, name: &str) {
+        must("ip", &["-n", &self.wire(), "link", "set", &format!("p{name}"), "up"]);
+    }
+
     fn wire(&self) -> String {
         format!("{}w", self.tag)
     }

@@ -23,7 +23,7 @@ pub(crate) struct Trio {
     pub(crate) mailbox: Mailbox,
     pub(crate) services: Place,
     pub(crate) definition: Definition,
-    _lab: Lab,
+    pub(crate) lab: Lab,
 }
 
 impl Trio {
@@ -56,7 +56,7 @@ impl Trio {
             a,
             b,
             c,
-            _lab: lab,
+            lab,
         };
         trio.write_files();
         Some(trio)
@@ -65,6 +65,13 @@ impl Trio {
     /// The nodes.
     pub(crate) fn hosts(&self) -> [&Host; 3] {
         [&self.a, &self.b, &self.c]
+    }
+
+    /// Writes the definition as it is now on every host, before the first start.
+    pub(crate) fn write_definitions(&self) {
+        for host in self.hosts() {
+            write(&host.definition(), &self.definition.toml());
+        }
     }
 
     /// Starts the three daemons.

@@ -45,6 +45,10 @@ pub enum Check {
     Unanswered,
     /// No incident of a target that was well for everybody; none but real ones without faults.
     FalseAlarm,
+    /// No incident of a target that nobody but a host that was cut off, and could know it, did not reach.
+    Isolated,
+    /// What goes up and down all the time is told no more often than the manual says.
+    Flood,
     /// No letter without an excuse for a second one.
     Twice,
     /// Whatever was bad long enough is told, and its end, in time.

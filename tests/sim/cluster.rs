@@ -80,6 +80,8 @@ pub struct Host {
 /// One run of the daemon.
 pub struct Life {
     pub number: u64,
+    /// When it began.
+    pub since: u64,
     pub node: Node,
     pub inbox: VecDeque<Arrival>,
     /// When the next turn is due without an arrival.
@@ -371,6 +373,7 @@ impl Life {
         let (inbox, asked) = (VecDeque::new(), BTreeMap::new());
         Self {
             number,
+            since: at,
             node,
             inbox,
             wake: at,

@@ -249,7 +249,10 @@ impl Cluster {
     /// No incident opens of what was well for everybody. The entries were written now and here.
     fn judge_alarms(&self, host: usize, entries: &[Entry]) -> Result<(), Failure> {
         for fact in entries.iter().flat_map(|entry| entry.facts.iter()) {
-            if let Fact::Closed(closed) = fact {
+            // What flapped ends when it is steady, also if it is steadily bad: another incident follows.
+            if let Fact::Closed(closed) = fact
+                && !closed.standing.is_bad()
+            {
                 self.judge_end(host, &closed.incident)?;
             }
             let Fact::Opened(opened) = fact else { continue };
@@ -258,6 +261,10 @@ impl Cluster {
             let lately = self.world.bad.get(target).is_some_and(|bad| self.at < bad + 300_000);
             demand(*health != Health::Well || lately, Check::FalseAlarm, self.at, || {
                 format!("{} opens {}, and {target} was well", name(host), opened.incident)
+            })?;
+            let lately = self.world.ill.get(target).is_some_and(|ill| self.at < ill + 300_000);
+            demand(*health != Health::Well || lately, Check::Isolated, self.at, || {
+                format!("{} opens {}, and {target} was well for all but who was cut off", name(host), opened.incident)
             })?;
         }
         Ok(())

@@ -15,6 +15,7 @@ mod commit;
 mod disk;
 mod ending;
 mod finale;
+mod flap;
 mod mutation;
 mod network;
 mod options;

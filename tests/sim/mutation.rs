@@ -35,6 +35,8 @@ pub enum Mutation {
     DroppedReplies,
     /// All looks fail for a while although everything is well.
     Paranoia,
+    /// Who is cut off is told that its references answer.
+    Oblivious,
     /// Every letter is sent by two.
     TwoTellers,
     /// The node never hears what became of its errands.
@@ -65,7 +67,7 @@ pub enum Mutation {
 
 impl Mutation {
     /// All of them, with the check that must catch each.
-    pub const ALL: [(Self, Check); 28] = [
+    pub const ALL: [(Self, Check); 29] = [
         (Self::SendBeforeSync, Check::Unsynced),
         (Self::Ghostwriter, Check::Unwritten),
         (Self::AlteredRelay, Check::Altered),
@@ -81,6 +83,7 @@ impl Mutation {
         (Self::GarbledFrame, Check::Codec),
         (Self::DroppedReplies, Check::Unanswered),
         (Self::Paranoia, Check::FalseAlarm),
+        (Self::Oblivious, Check::Isolated),
         (Self::TwoTellers, Check::Twice),
         (Self::DroppedReceipts, Check::Silence),
         (Self::LostLetters, Check::Silence),

@@ -10,7 +10,7 @@ use peerwatch::base::id::{NetworkId, NodeId, TargetId};
 use peerwatch::base::key::SecretKey;
 use peerwatch::base::rng::Rng;
 use peerwatch::base::settings::{Channel, Member, Network, Phase, Role, Split, Way};
-use peerwatch::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
+use peerwatch::base::target::{Confirm, Expected, Flap, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use peerwatch::base::time::{Micros, Span};
 use peerwatch::logic::node::Settings;
 
@@ -105,10 +105,12 @@ pub enum Feature {
     Sparse,
     /// People silence and acknowledge, and are reminded.
     Quiet,
+    /// What goes up and down is told to flap.
+    Flap,
 }
 
 impl Feature {
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::Break,
         Self::Split,
         Self::OneWay,
@@ -153,6 +155,7 @@ impl Feature {
         Self::Values,
         Self::Sparse,
         Self::Quiet,
+        Self::Flap,
     ];
 
     /// Whether it is a fault, which a calm run has none of.
@@ -217,13 +220,16 @@ pub struct Options {
 }
 
 /// Features that are drawn by generators of their own.
-const OWN: [Feature; 2] = [Feature::Sparse, Feature::Quiet];
+const OWN: [Feature; 3] = [Feature::Sparse, Feature::Quiet, Feature::Flap];
 
 /// What makes the chance of [`Feature::Quiet`] another.
 const QUIET: u64 = 0x5DEE_CE66_D1CE_4E5B;
 
 /// The name of the thing that an isolated node cannot reach.
 pub const REFERENCE: &str = "reference";
+
+/// The name of a reference on each host's own wire, which answers whatever happens.
+pub const NEAR: &str = "near";
 
 impl Options {
     /// What this seed is made of, but for the features left out.
@@ -245,8 +251,12 @@ impl Options {
             features.remove(&Feature::Values);
         }
         // By a generator of its own, so that the rest of each seed is as it was before there was this feature.
-        if Rng::new(!seed).chance(30) {
+        let mut late = Rng::new(!seed);
+        if late.chance(30) {
             features.insert(Feature::Sparse);
+        }
+        if late.chance(30) {
+            features.insert(Feature::Flap);
         }
         if Rng::new(seed ^ QUIET).chance(30) {
             features.insert(Feature::Quiet);
@@ -371,8 +381,11 @@ impl Options {
 
     fn network(&self) -> Network {
         let mut targets = self.targets.clone();
+        if self.has(Feature::Flap) {
+            targets.iter_mut().for_each(|target| target.flap = self.flap());
+        }
         if self.has(Feature::Reference) {
-            targets.push(Target { id: TargetId(REFERENCE.into()), reference: true, ..template(REFERENCE) });
+            targets.extend([REFERENCE, NEAR].map(|name| Target { reference: true, ..template(name) }));
         }
         Network {
             name: "sim".into(),
@@ -387,8 +400,14 @@ impl Options {
             maintenance: Vec::new(),
             lease: self.lease,
             journal_size: 1 << 30,
-            node_target: Target { watchers: self.node_watchers(), ..template("node") },
+            node_target: Target { watchers: self.node_watchers(), flap: self.flap(), ..template("node") },
         }
+    }
+
+    /// Soon said and soon over, so that a storm has some of both.
+    fn flap(&self) -> Flap {
+        let drawn = || Flap { count: 2 + u8::try_from(self.rng(4).below(2)).unwrap(), within: Span::secs(300), steady: Span::secs(20) };
+        if self.has(Feature::Flap) { drawn() } else { Flap::OFF }
     }
 
     /// Who watches each node.
@@ -465,6 +484,7 @@ fn template(name: &str) -> Target {
         timeout: Span::secs(2),
         confirm: Confirm { bad: 3, good: 2 },
         degraded: Thresholds { loss: None, rtt: Some(Micros(300_000)) },
+        flap: Flap::OFF,
         watchers: Watchers::All,
         quorum: Quorum::Majority,
         depends: Vec::new(),

@@ -16,7 +16,7 @@ use crate::checks::{Check, Failure, demand, seconds};
 use crate::cluster::{Arrival, Cluster, Event, Host};
 use crate::mutation::Mutation;
 use crate::network::{Hop, Parcel, end_of, link};
-use crate::options::{Feature, below, name};
+use crate::options::{Feature, REFERENCE, below, name};
 use crate::plan::{How, Mood};
 use crate::world::{self, Taken};
 
@@ -37,6 +37,8 @@ impl Cluster {
             Effect::Probe(order) => {
                 let (takes, outcome) = self.world.look(host, &order, &mut self.rng);
                 let paranoid = self.mutation == Some(Mutation::Paranoia) && (60_000..90_000).contains(&self.at);
+                let oblivious = self.mutation == Some(Mutation::Oblivious) && order.target.0 == REFERENCE;
+                let (takes, outcome) = if oblivious { self.world.look(usize::MAX, &order, &mut self.rng) } else { (takes, outcome) };
                 let outcome = if paranoid { peerwatch::base::outcome::Outcome::bad("imagined") } else { outcome };
                 self.reach(at + takes, host, Input::Probed { id: order.id, outcome });
             }

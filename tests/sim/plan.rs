@@ -284,6 +284,7 @@ impl Plan {
             | Feature::ByChain
             | Feature::Majority
             | Feature::Sparse
+            | Feature::Flap
             | Feature::Values => return,
         };
         self.faults.push((at, fault));

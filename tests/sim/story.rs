@@ -48,7 +48,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::Cluster;
-    use crate::options::{Options, name};
+    use crate::options::{Feature, Options, name};
     use crate::plan::{Fault, Health, How, Mood, Outage, Plan, Seam};
     use crate::quiet::Hush;
 
@@ -114,7 +114,6 @@ mod tests {
             &expect![[r#"
                 b t0#1 down ddf40f
                 a t0#1 down ddf40f
-                c t0#1 down ddf40f
                 b t0#1 down ddf40f
                 b t0#1 up 065e61
             "#]],
@@ -132,8 +131,8 @@ mod tests {
             &expect![[r#"
                 b node:c#1 down, node:d#1 down d9d860
                 d node:a#1 down, node:b#1 down c4f30e
-                d t0#1 down ddf40f
                 b t0#1 down ddf40f
+                d t0#1 down ddf40f
                 b t0#1 up 065e61
                 d t0#1 up 065e61
                 d node:b#1 up, node:d#1 up 9a7ab3
@@ -283,6 +282,103 @@ mod tests {
             b t0#1 up 065e61
         "#]],
         );
+    }
+
+    /// Only the first host watches the target.
+    fn watched_by_one(nodes: usize) -> Options {
+        let mut options = Options::plain(nodes);
+        options.features.insert(Feature::Reference);
+        options.targets[0].watchers = Watchers::Named(vec![options.node(0)]);
+        options
+    }
+
+    #[test]
+    fn who_is_cut_off_tells_nothing_of_what_it_watches_and_only_its_absence_is_told() {
+        let options = watched_by_one(3);
+        let plan = Plan { faults: vec![at(60, Fault::Cable { host: 0, lasts: 150_000 })], outages: Vec::new(), ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:a#1 down 7c5e2b
+            b node:a#1 up 893f96
+        "#]],
+        );
+    }
+
+    #[test]
+    fn without_references_who_is_cut_off_speaks_since_it_cannot_know() {
+        let mut options = watched_by_one(3);
+        options.features.clear();
+        let plan = Plan { faults: vec![at(60, Fault::Cable { host: 0, lasts: 150_000 })], outages: Vec::new(), ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:a#1 down 7c5e2b
+            b node:a#1 up, node:b#1 down, node:c#1 down, t0#1 down 4d2b47
+            b node:b#1 up, node:c#1 up, t0#1 up 08a1b3
+        "#]],
+        );
+    }
+
+    #[test]
+    fn what_fell_while_a_host_was_cut_off_is_told_when_it_has_looked_again() {
+        let options = watched_by_one(3);
+        let faults = vec![at(60, Fault::Cable { host: 0, lasts: 150_000 })];
+        let plan = Plan { faults, outages: vec![outage(100, 280)], ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:a#1 down 7c5e2b
+            a t0#1 down ddf40f
+            b node:a#1 up 893f96
+            b t0#1 up 065e61
+        "#]],
+        );
+    }
+
+    #[test]
+    fn who_lost_its_links_and_reaches_its_references_speaks() {
+        let options = watched_by_one(3);
+        let split = Fault::Split { side: BTreeSet::from([0]), lasts: 150_000 };
+        let plan = Plan { faults: vec![at(20, split)], ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            b node:a#1 down 7c5e2b
+            a node:b#1 down, node:c#1 down, t0#1 down db588f
+            a t0#1 up 065e61
+            b node:a#1 up, node:b#1 up, node:c#1 up f45304
+        "#]],
+        );
+    }
+
+    #[test]
+    fn of_two_nodes_the_survivor_tells_that_the_other_is_gone() {
+        let mut options = watched_by_one(2);
+        options.targets[0].watchers = Watchers::All;
+        let plan = Plan { faults: vec![at(50, stop(1, How::Power, 120))], outages: Vec::new(), ..plan(&options) };
+        check(
+            options,
+            plan,
+            &expect![[r#"
+            a node:b#1 down 437dbf
+            a node:b#1 up 37477d
+        "#]],
+        );
+    }
+
+    #[test]
+    fn who_may_be_away_is_not_told_and_not_waited_for() {
+        let mut options = Options::plain(3);
+        options.sometimes = BTreeSet::from([1]);
+        // Two of three are steady; if the third counted, one of the two that is left would be no majority.
+        let faults = vec![at(20, stop(1, How::Power, 200)), at(20, stop(2, How::Power, 160))];
+        let plan = Plan { faults, ..plan(&options) };
+        check(options, plan, &expect![[""]]);
     }
 
     #[test]

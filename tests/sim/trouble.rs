@@ -2,6 +2,7 @@
 
 use peerwatch::base::command::{Command, CommandId};
 use peerwatch::base::id::IntentKey;
+use peerwatch::base::limits;
 use peerwatch::base::time::Span;
 use peerwatch::logic::effect::Effects;
 use peerwatch::logic::input::Input;
@@ -13,6 +14,12 @@ use crate::mutation::Mutation;
 use crate::network::Parcel;
 use crate::options::{Feature, below, name};
 use crate::plan::{Fault, How};
+
+/// In this time a host that starts has looked at its references.
+const SETTLED: u64 = 20_000;
+
+/// A cut that is shorter cannot be told from a pause between two heartbeats.
+const SHORT: u64 = peerwatch::logic::outside::GAP.0 + limits::HEARTBEAT.0;
 
 /// How long a doomed host waits for a turn that writes something.
 const WAIT: u64 = 5000;
@@ -183,12 +190,20 @@ impl Cluster {
                 if begins { self.network.block(self.at, from, to, &mut self.rng) } else { self.network.unblock(self.at, from, to) }
             }
         }
-        if let Fault::Cable { host, .. } = fault {
+        if let Fault::Cable { host, lasts } = fault {
             if begins {
-                self.world.cut.insert(*host)
+                self.world.cut.insert(*host);
+                // Who has only begun may not have seen that its references answer.
+                let known = self.hosts[*host].life.as_ref().is_some_and(|life| life.since + SETTLED <= self.at);
+                // What is over before it could be noticed is what confirmation is for, and a copy has a cable of its own.
+                let known = known && SHORT < *lasts && self.copied.is_none();
+                if !known || self.options.nodes < 2 || !self.options.has(Feature::Reference) {
+                    self.world.unaware.insert(*host);
+                }
             } else {
-                self.world.cut.remove(host)
-            };
+                self.world.cut.remove(host);
+                self.world.unaware.remove(host);
+            }
         }
     }
 
@@ -334,6 +349,10 @@ impl Cluster {
         if !matches!(how, How::Daemon | How::Unproved) {
             self.hosts[host].clock.reboot(self.at);
         }
+        if self.world.cut.contains(&host) && matches!(how, How::Wipe | How::Backup) {
+            self.world.unaware.insert(host);
+            self.world.remember(self.at);
+        }
         let host_number = host;
         let host = &mut self.hosts[host];
         host.lives += 1;
@@ -372,6 +391,7 @@ impl Cluster {
         self.network.heal(self.at);
         self.world.remember(self.at);
         self.world.cut.clear();
+        self.world.unaware.clear();
         self.world.strays.clear();
         // What somebody cannot look at may stay so for good.
         if self.rng.chance(50) {

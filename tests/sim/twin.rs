@@ -56,6 +56,9 @@ impl Cluster {
             return;
         }
         self.copied = Some(host);
+        // The copy has a cable of its own, and its key is heard on both sides of a cut.
+        self.world.unaware.extend(self.world.cut.iter().copied());
+        self.world.remember(self.at);
         self.watch.copied = Some(self.hosts[host].settings.key.node());
         let original = &self.hosts[host];
         let (settings, mut disk, clock) = (original.settings.clone(), original.disk.clone(), original.clock.clone());

@@ -12,7 +12,7 @@ use peerwatch::base::rng::Rng;
 use peerwatch::base::target::Probe;
 use peerwatch::base::time::Micros;
 
-use crate::options::REFERENCE;
+use crate::options::{NEAR, REFERENCE};
 use crate::plan::{Health, Mood};
 
 /// Everything outside the hosts.
@@ -32,6 +32,10 @@ pub struct World {
     pub taken: Vec<Taken>,
     /// When each target was last not well for somebody.
     pub bad: BTreeMap<String, u64>,
+    /// When each target was last not well for somebody who could not know that it was cut off.
+    pub ill: BTreeMap<String, u64>,
+    /// Hosts whose cable is out and that know of nothing by which they could see that.
+    pub unaware: BTreeSet<usize>,
 }
 
 /// A letter that a mail server took.
@@ -64,11 +68,12 @@ impl World {
         if self.unable.get(&target).is_some_and(|count| 0 < *count) {
             return (1, Outcome::unable("no raw sockets"));
         }
-        let cut = self.cut.contains(&host) || self.strays.get(&target).is_some_and(|count| 0 < *count);
+        let cut = self.cut.contains(&host) && order.target.0 != NEAR || self.strays.get(&target).is_some_and(|count| 0 < *count);
         let health = if cut { Health::Down } else { self.health(&order.target.0) };
         let good = |ms: u64| {
             let time = Micros(u32::try_from(ms * 1000).unwrap());
-            (ms, Outcome { look: Look::Good, sent: icmp.count, received: icmp.count, time: Some(time), ..Outcome::default() })
+            let near = order.target.0 == NEAR;
+            (ms, Outcome { look: Look::Good, sent: icmp.count, received: icmp.count, time: Some(time), near, ..Outcome::default() })
         };
         match health {
             Health::Well => good(1 + rng.below(100)),
@@ -90,7 +95,7 @@ impl World {
     }
 
     pub fn health(&self, target: &str) -> Health {
-        if target == REFERENCE { Health::Well } else { self.targets.get(target).copied().unwrap_or_default() }
+        if [REFERENCE, NEAR].contains(&target) { Health::Well } else { self.targets.get(target).copied().unwrap_or_default() }
     }
 
     /// Remembers who is not well, to judge alarms by.
@@ -98,8 +103,10 @@ impl World {
         let sick = self.targets.iter().filter(|(_, health)| **health != Health::Well).map(|(target, _)| target.clone());
         let strays = self.strays.iter().filter(|(_, count)| 0 < **count).map(|((_, target), _)| target.clone());
         let all = self.targets.keys().filter(|_| !self.cut.is_empty()).cloned();
-        let bad: Vec<String> = sick.chain(strays).chain(all).collect();
-        self.bad.extend(bad.into_iter().map(|target| (target, at)));
+        let unaware = self.targets.keys().filter(|_| !self.unaware.is_empty()).cloned();
+        let bad: Vec<String> = sick.chain(strays).collect();
+        self.ill.extend(bad.iter().cloned().chain(unaware).map(|target| (target, at)).collect::<Vec<_>>());
+        self.bad.extend(bad.into_iter().chain(all).map(|target| (target, at)).collect::<Vec<_>>());
     }
 
     /// How often an incident's phase was told.

@@ -130,6 +130,7 @@ tables! {
         interval: Option<Any>,
         timeout: Option<Any>,
         confirm: Option<Table<Confirm>>,
+        flap: Option<Table<Flap>>,
         watchers: Option<Any>,
         quorum: Option<Any>,
     }
@@ -137,6 +138,12 @@ tables! {
     Confirm {
         bad: Option<Whole>,
         good: Option<Whole>,
+    }
+    /// `flap = { … }`.
+    Flap {
+        count: Option<Whole>,
+        within: Option<Any>,
+        steady: Option<Any>,
     }
     /// `[journal]`.
     Journal {
@@ -159,6 +166,7 @@ tables! {
         interval: Option<Any>,
         timeout: Option<Any>,
         confirm: Option<Table<Confirm>>,
+        flap: Option<Table<Flap>>,
         degraded: Option<Table<Degraded>>,
         watchers: Option<Any>,
         quorum: Option<Any>,

@@ -10,7 +10,7 @@ use crate::base::hours::Hours;
 use crate::base::id::{NodeId, TargetId};
 use crate::base::maintenance::{Maintenance, When};
 use crate::base::settings::{Channel, Member, Network, Split, Way};
-use crate::base::target::{Confirm, Expected, Http, Icmp, Probe, Quorum, Target, Tcp, Thresholds, Watchers};
+use crate::base::target::{Confirm, Expected, Flap, Http, Icmp, Probe, Quorum, Target, Tcp, Thresholds, Watchers};
 use crate::base::template::Shape;
 
 /// The hash of all of `network` but its name and its hash.
@@ -205,6 +205,7 @@ impl Hash {
             timeout,
             confirm: Confirm { bad, good },
             degraded: Thresholds { loss, rtt },
+            flap: Flap { count, within, steady },
             watchers,
             quorum,
             depends,
@@ -222,6 +223,9 @@ impl Hash {
         self.number(u64::from(*good));
         self.optional(loss.as_ref(), |hash, loss| hash.number(u64::from(loss.to_bits())));
         self.optional(rtt.as_ref(), |hash, rtt| hash.number(u64::from(rtt.0)));
+        self.number(u64::from(*count));
+        self.number(within.0);
+        self.number(steady.0);
         self.watchers(watchers);
         self.quorum(*quorum);
         self.list(depends, |hash, TargetId(id)| hash.text(id));
@@ -289,6 +293,10 @@ impl Hash {
             Probe::Node(node) => {
                 self.text("node");
                 self.node(node);
+            }
+            Probe::Reference(host) => {
+                self.text("reference");
+                self.text(host);
             }
         }
     }

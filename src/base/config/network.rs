@@ -13,7 +13,7 @@ use crate::base::config::{ConfigError, FoundKey, LOCAL, Layer, depend, hash, mai
 use crate::base::id::NetworkId;
 use crate::base::limits;
 use crate::base::settings::{Network, Split};
-use crate::base::target::Target;
+use crate::base::target::{GATEWAY, NAME_SERVERS, Target};
 use crate::base::time::Span;
 
 /// How long a granted ballot may act when nothing is said.
@@ -91,7 +91,9 @@ fn targets<'a>(source: Source<'a>, file: &'a NetworkFile, habits: &Habits, roste
     depend::fill(source, &file.target, &mut targets, roster)?;
     let references = source
         .read_if(file.reference.as_ref(), |whole| list(&whole, |text| source.at(text), 0..=limits::REFERENCES, |text| text.host()))?;
-    targets.extend(references.unwrap_or_default().iter().map(|host| target::reference(host, habits)));
+    // Who is alone in its network has no link to lose.
+    let usual = || if file.node.len() < 2 { Vec::new() } else { vec![GATEWAY.to_owned(), NAME_SERVERS.to_owned()] };
+    targets.extend(references.unwrap_or_else(usual).iter().map(|host| target::reference(host, habits)));
     Ok(targets)
 }
 

@@ -3,15 +3,27 @@
 use toml::{Spanned, Value};
 
 use crate::base::config::ConfigError;
-use crate::base::config::fragment::{Any, Confirm as ConfirmTable, Defaults, Degraded, Table, Target as Fragment};
+use crate::base::config::fragment::{Any, Confirm as ConfirmTable, Defaults, Degraded, Flap as FlapTable, Table, Target as Fragment};
 use crate::base::config::probe;
 use crate::base::config::roster::{Roster, expected};
 use crate::base::config::source::{Placed, Source};
 use crate::base::config::value::{short, shown};
 use crate::base::id::{NodeId, TargetId};
-use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, TIMEOUT_LEAST};
-use crate::base::target::{Confirm, Expected, Icmp, Probe, Quorum, Severity, Target, Thresholds, Watchers};
+use crate::base::limits::{INTERVAL_LEAST, INTERVAL_MOST, NODES, REFERENCE_TIMEOUT, TIMEOUT_LEAST};
+use crate::base::target::{Confirm, Expected, Flap, Probe, Quorum, Severity, Target, Thresholds, Watchers};
 use crate::base::time::Span;
+
+/// Most time between two looks at a reference: what it said longer ago says little of now.
+const REFERENCE_INTERVAL: Span = Span::secs(30);
+
+/// Most incidents until a target flaps, so that what goes up and down every few minutes is noticed within the hour.
+const FLAP_MOST: u8 = 20;
+/// Least time in which incidents are counted, and after which a target that flapped is steady.
+const FLAP_LEAST: Span = Span::secs(10);
+/// Most time in which incidents are counted.
+const FLAP_WITHIN: Span = Span::secs(7 * 86_400);
+/// Most time after which a target that flapped is steady: until then nothing is told of it.
+const FLAP_STEADY: Span = Span::secs(86_400);
 
 /// How targets are looked at when they do not say it themselves.
 #[derive(Clone, Debug)]
@@ -19,6 +31,7 @@ pub(super) struct Habits {
     interval: Span,
     timeout: Span,
     confirm: Confirm,
+    flap: Flap,
     watchers: Watchers,
     quorum: Quorum,
 }
@@ -29,6 +42,7 @@ impl Default for Habits {
             interval: Span::secs(30),
             timeout: Span::secs(5),
             confirm: Confirm { bad: 3, good: 2 },
+            flap: Flap::default(),
             watchers: Watchers::All,
             quorum: Quorum::Majority,
         }
@@ -40,6 +54,7 @@ struct Said<'a> {
     interval: Option<&'a Any>,
     timeout: Option<&'a Any>,
     confirm: Option<&'a Table<ConfirmTable>>,
+    flap: Option<&'a Table<FlapTable>>,
     watchers: Option<&'a Any>,
     quorum: Option<&'a Any>,
 }
@@ -47,11 +62,12 @@ struct Said<'a> {
 impl Habits {
     /// Reads `[defaults]`.
     pub(super) fn read<'a>(source: Source<'a>, defaults: &'a Defaults, roster: &Roster) -> Result<Self, ConfigError> {
-        let Defaults { interval, timeout, confirm, watchers, quorum } = defaults;
+        let Defaults { interval, timeout, confirm, flap, watchers, quorum } = defaults;
         let said = Said {
             interval: interval.as_ref(),
             timeout: timeout.as_ref(),
             confirm: confirm.as_ref(),
+            flap: flap.as_ref(),
             watchers: watchers.as_ref(),
             quorum: quorum.as_ref(),
         };
@@ -74,6 +90,7 @@ impl Habits {
             interval,
             timeout: timeout.unwrap_or(self.timeout.min(interval)),
             confirm: said.confirm.map_or(Ok(self.confirm), |Table(table)| read_confirm(source, table, self.confirm))?,
+            flap: said.flap.map_or(Ok(self.flap), |Table(table)| read_flap(source, table, self.flap))?,
             watchers: source.read_if(said.watchers, |value| read_watchers(&value, roster))?.unwrap_or_else(|| self.watchers.clone()),
             quorum: source.read_if(said.quorum, |value| read_quorum(&value))?.unwrap_or(self.quorum),
         })
@@ -92,11 +109,12 @@ pub(super) fn read<'a>(
         return Err(source.at(entry).fault("this target has no name", "add name = \"shop\""));
     };
     let name = source.at(name).name()?;
-    let Fragment { interval, timeout, confirm, watchers, quorum, .. } = fragment;
+    let Fragment { interval, timeout, confirm, flap, watchers, quorum, .. } = fragment;
     let said = Said {
         interval: interval.as_ref(),
         timeout: timeout.as_ref(),
         confirm: confirm.as_ref(),
+        flap: flap.as_ref(),
         watchers: watchers.as_ref(),
         quorum: quorum.as_ref(),
     };
@@ -130,6 +148,7 @@ pub(super) fn with_habits(name: &str, probe: Probe, habits: &Habits) -> Target {
         timeout: habits.timeout,
         confirm: habits.confirm,
         degraded: Thresholds::default(),
+        flap: habits.flap,
         watchers: habits.watchers.clone(),
         quorum: habits.quorum,
         depends: Vec::new(),
@@ -140,11 +159,18 @@ pub(super) fn with_habits(name: &str, probe: Probe, habits: &Habits) -> Target {
     }
 }
 
-/// A host that an isolated node cannot reach: every node asks it, and one packet is enough.
+/// A host that an isolated node cannot reach: every node asks it. One answer is enough for good.
 pub(super) fn reference(host: &str, habits: &Habits) -> Target {
-    let probe = Probe::Icmp(Icmp { count: 1, ..probe::ping(host) });
-    let everybody = Habits { watchers: Watchers::All, quorum: Quorum::Majority, ..habits.clone() };
-    Target { reference: true, ..with_habits(&format!("reference:{host}"), probe, &everybody) }
+    let interval = habits.interval.min(REFERENCE_INTERVAL);
+    let habits = Habits {
+        interval,
+        timeout: habits.timeout.min(REFERENCE_TIMEOUT).min(interval),
+        confirm: Confirm { bad: 3, good: 1 },
+        flap: Flap::OFF,
+        watchers: Watchers::All,
+        quorum: Quorum::Majority,
+    };
+    Target { reference: true, ..with_habits(&format!("reference:{host}"), Probe::Reference(host.to_owned()), &habits) }
 }
 
 /// What the nodes are as targets of one another. Heartbeats are confirmed by the liveness judgement
@@ -158,6 +184,14 @@ fn read_confirm<'a>(source: Source<'a>, table: &'a ConfirmTable, usual: Confirm)
     Ok(Confirm {
         bad: source.read_if(table.bad.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.bad),
         good: source.read_if(table.good.as_ref(), |number| number.whole(1..=100))?.unwrap_or(usual.good),
+    })
+}
+
+fn read_flap<'a>(source: Source<'a>, table: &'a FlapTable, usual: Flap) -> Result<Flap, ConfigError> {
+    Ok(Flap {
+        count: source.read_if(table.count.as_ref(), |number| number.whole(0..=FLAP_MOST))?.unwrap_or(usual.count),
+        within: source.read_if(table.within.as_ref(), |value| value.span(FLAP_LEAST..=FLAP_WITHIN))?.unwrap_or(usual.within),
+        steady: source.read_if(table.steady.as_ref(), |value| value.span(FLAP_LEAST..=FLAP_STEADY))?.unwrap_or(usual.steady),
     })
 }
 

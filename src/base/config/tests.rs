@@ -155,7 +155,7 @@ fn what_a_target_says_replaces_the_defaults_of_the_network() {
          [[target]]\nname = \"y\"\nicmp = { host = \"y\" }\ninterval = \"1m\"\nconfirm = { good = 1 }\nwatchers = [\"c\", \"a\"]\nquorum = 2
          [[target]]\nname = \"z\"\ntcp = { host = \"z\", port = 1 }\ninterval = \"1s\"",
     );
-    let [x, y, z] = &network.targets[..] else { panic!() };
+    let [x, y, z, ..] = &network.targets[..] else { panic!() };
     assert_eq!((x.interval, x.timeout, x.confirm), (Span::secs(10), Span::secs(2), Confirm { bad: 5, good: 2 }));
     assert_eq!((&x.watchers, x.quorum), (&Watchers::Count(2), Quorum::Any));
     assert_eq!((y.interval, y.timeout, y.confirm), (Span::secs(60), Span::secs(2), Confirm { bad: 5, good: 1 }));
@@ -202,8 +202,20 @@ fn references_are_hidden_targets_that_everybody_watches() {
     for target in &network.targets {
         assert!(target.reference);
         assert_eq!(target.watchers, Watchers::All);
-        assert!(matches!(&target.probe, Probe::Icmp(icmp) if icmp.count == 1));
+        assert!(matches!(&target.probe, Probe::Reference(host) if target.id.0.ends_with(host)));
+        assert!(target.interval <= Span::secs(30) && target.timeout <= Span::secs(3));
     }
+}
+
+#[test]
+fn without_a_word_the_gateway_and_the_name_servers_are_references_of_who_may_lose_a_link() {
+    let references = |text: &str| {
+        let network = home(text);
+        network.targets.iter().filter(|target| target.reference).map(|target| target.id.0.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(references(""), ["reference:gateway", "reference:name-servers"]);
+    assert_eq!(references("reference = []"), [""; 0]);
+    assert_eq!(references("reference = [\"9.9.9.9\"]"), ["reference:9.9.9.9"]);
 }
 
 #[test]

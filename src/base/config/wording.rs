@@ -128,6 +128,7 @@ impl Found {
             "http" => "http = { url = \"https://shop.example.org/\" }",
             "headers" => "headers = { Accept-Language = \"en\" }",
             "confirm" => "confirm = { bad = 3, good = 2 }",
+            "flap" => "flap = { count = 4, within = \"1h\", steady = \"10m\" }",
             "degraded" => "degraded = { loss = 0.2, rtt = \"80ms\" }",
             "webhook" => "webhook = { preset = \"ntfy\", to = \"my-topic\" }",
             "command" => "command = [\"/usr/local/bin/pager\"]",

@@ -8,7 +8,7 @@ use super::watch::Change;
 use crate::base::command::Way;
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::time::{Micros, Span, Wall};
-use crate::base::view::{IncidentView, NodeView, Presence, TargetView, View};
+use crate::base::view::{ClockView, IncidentView, NodeView, Presence, TargetView, View};
 use crate::front::json::{self, Vantage};
 
 /// All nodes.
@@ -189,6 +189,7 @@ fn node_remarks(node: &NodeView) -> String {
     if node.isolated {
         remarks.push("isolated".to_owned());
     }
+    remarks.extend(node.clock.and_then(ClockView::fault).map(|how| format!("its clock is {how}")));
     if node.same_definition == Some(false) {
         remarks.push("follows another definition".to_owned());
     }

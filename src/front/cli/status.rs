@@ -6,9 +6,10 @@
 use super::incident::{ends, subject};
 use super::print::{may_be_away, presence, seen_to, target_detail, told, totals, ups};
 use super::table::{Cell, Table, Terminal, Tone, brief, counted, harmless, standing};
-use crate::base::outcome::Standing;
+use crate::base::id::TargetId;
+use crate::base::outcome::{Standing, Verdict};
 use crate::base::time::Span;
-use crate::base::view::{ForkView, Presence, View};
+use crate::base::view::{ClockView, ForkView, Presence, View};
 use crate::front::json;
 
 /// Lines of one kind; whoever wants more asks for the table.
@@ -135,7 +136,15 @@ fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
             Presence::Alive if node.same_definition == Some(false) => {
                 lines.push((format!("node {} follows another definition of the network", node.name), Tone::Poor));
             }
-            Presence::Alive => {}
+            Presence::Alive => {
+                let unheard = deaf(view, &node.name);
+                if !unheard.is_empty() {
+                    lines.push((format!("node {} is heard here, and not by {}", node.name, unheard.join(", ")), Tone::Poor));
+                }
+                if let Some(how) = node.clock.and_then(ClockView::fault) {
+                    lines.push((format!("the clock of node {} is {how}", node.name), Tone::Poor));
+                }
+            }
             Presence::Unheard => {
                 lines.push((format!("node {} was not heard since {} started{away}", node.name, view.me), presence(view, node)));
             }
@@ -145,6 +154,14 @@ fn nodes(view: &View, terminal: &Terminal) -> Vec<(String, Tone)> {
         }
     }
     lines
+}
+
+/// Who calls a node down that not enough call down.
+fn deaf(view: &View, node: &str) -> Vec<String> {
+    let id = TargetId::of_node(node);
+    let target = view.targets.iter().find(|target| target.partial && target.id == id);
+    let watchers = target.map(|target| target.watchers.iter()).into_iter().flatten();
+    watchers.filter(|watcher| watcher.counted && watcher.verdict == Verdict::Down).map(|watcher| watcher.node.clone()).collect()
 }
 
 /// Chains that end because of what their authors signed.

@@ -11,7 +11,7 @@ use crate::base::id::{Incarnation, IncidentId, NodeId, TargetId};
 use crate::base::outcome::{Standing, Verdict};
 use crate::base::settings::Role;
 use crate::base::time::{Micros, Span, Wall};
-use crate::base::view::{ForkView, IncidentView, JournalView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
+use crate::base::view::{ClockView, ForkView, IncidentView, JournalView, NodeView, NoticeView, Presence, TargetView, View, WatcherView};
 
 /// 2026-11-20 03:12:00 UTC.
 const NOW: Wall = Wall(1_795_144_320_000);
@@ -110,6 +110,26 @@ fn a_node_names_those_whose_word_on_it_counts() {
     let line = |text: String| text.lines().find(|line| line.contains("watched")).map(str::to_owned);
     assert_eq!(line(shown("tv")).as_deref(), Some("  watched by  ber1, nas (down)"));
     assert_eq!(line(shown("kiosk")), None, "of whom nobody says anything");
+}
+
+#[test]
+fn who_is_heard_by_some_only_and_whose_clock_is_wrong_is_not_called_dead() {
+    let mut some = target("node:fra1", Standing::Up, &[("ber1", Verdict::Up, ""), ("nas", Verdict::Down, "no sign of life on any path")]);
+    some.partial = true;
+    let mut fra1 = NodeView::clone(&node("fra1", Presence::Alive));
+    fra1.clock = Some(ClockView { offset: -303_000, measured: true });
+    let view = View { nodes: [node("ber1", Presence::Me), fra1.into()].into(), targets: [Arc::new(some)].into(), ..quiet() };
+    status(
+        view.clone(),
+        &expect![[r#"
+            no targets, 2 of 2 nodes alive
+
+            node fra1 is heard here, and not by nas
+            the clock of node fra1 is behind by 5m 3s
+        "#]],
+    );
+    assert!(print::nodes(&[view], &PLAIN).contains("its clock is behind by 5m 3s"));
+    assert_eq!(ClockView { offset: 60_000, measured: true }.fault(), None);
 }
 
 fn status(view: View, expected: &Expect) {

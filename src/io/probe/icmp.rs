@@ -20,12 +20,9 @@ use packet::{Family, Refusal};
 use super::Course;
 use super::reach::{self, Names};
 use crate::base::outcome::{Look, Outcome};
-use crate::base::target::Icmp;
-use crate::base::time::Micros;
+use crate::base::target::{GATEWAY, Icmp};
+use crate::base::time::{Micros, Span};
 use crate::io::host;
-
-/// The host that stands for the default gateway of whoever looks.
-const GATEWAY: &str = "gateway";
 
 /// The sockets of this host, or why there is none.
 pub(super) struct Lines {
@@ -83,6 +80,15 @@ impl Lines {
             }
         }
         course.fill(outcome)
+    }
+
+    /// One packet to one address.
+    pub(super) async fn echo(&self, address: SocketAddr, course: &Course) -> Outcome {
+        let once = Icmp { host: String::new(), count: 1, gap: Span::ZERO, size: 16 };
+        match self.line(address) {
+            Ok(line) => ping(line, &once, address, course).await,
+            Err(lack) => lack,
+        }
     }
 
     fn line(&self, address: SocketAddr) -> Result<&Line, Outcome> {

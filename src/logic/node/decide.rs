@@ -8,7 +8,7 @@ use crate::base::id::{ChainId, EntryHash, IncidentId, IntentKey, Lane, NodeId, T
 use crate::base::limits;
 use crate::base::note::Note;
 use crate::base::notice::{Delivery, Errand, Item, Row, Topic};
-use crate::base::outcome::{Standing, Verdict};
+use crate::base::outcome::{Standing, Verdict, clip};
 use crate::base::settings::{Channel, Phase, Split};
 use crate::base::target::{Expected, Probe, Quorum, Target, Watchers};
 use crate::base::time::{Micros, Now, Span, Wall};
@@ -47,7 +47,7 @@ impl Node {
                 Some((known, since)) if known.standing == tally.standing => *since,
                 _ => now.wall,
             };
-            let told = target.expected == Expected::Always && !target.reference && !self.isolated;
+            let told = target.expected == Expected::Always && !target.reference && !self.isolated && !self.hushed;
             let standing = tally.standing;
             self.tallies.insert(id.clone(), (tally, since));
             self.stale.insert(id.clone());
@@ -55,9 +55,9 @@ impl Node {
             // Who has only begun may not have heard all that was said: it leaves the word to others.
             if told && self.is_level(now) {
                 let turn = self.turn_of_witness(&id, &counted);
-                match self.incidents.consider(now, &id, standing, turn) {
+                match self.incidents.consider(now, &id, standing, turn, target.flap) {
                     Some(Act::Open(incident)) => self.open(now, incident, standing, &counted, out),
-                    Some(Act::Close(incident)) => self.close(now, incident, standing, out),
+                    Some(Act::Close(incident) | Act::Settle(incident)) => self.close(now, incident, standing, out),
                     None => {}
                 }
             } else {
@@ -123,6 +123,14 @@ impl Node {
         votes.iter().for_each(|(_, judged)| *reasons.entry(judged.detail.as_str()).or_default() += 1);
         let reason = reasons.into_iter().max_by_key(|(_, count)| *count).map_or("", |(reason, _)| reason).to_owned();
         let since = since.unwrap_or(now.wall.0);
+        // What is worse than was said is the same incident.
+        let is_new = self.incidents.get(&incident).is_none();
+        let target = self.targets.get(&incident.target).filter(|_| is_new);
+        let flapping = target.and_then(|target| Some((self.incidents.flaps(now.mono, &target.id, target.flap)?, target.flap.within)));
+        let reason = match flapping {
+            Some((count, within)) => clip(format!("flapping, bad for the {} time within {within}: {reason}", ordinal(count))),
+            None => reason,
+        };
         let opened = Opened {
             standing,
             votes: votes.iter().take(limits::NAMED).map(|(node, judged)| Vote { node: *node, verdict: judged.verdict }).collect(),
@@ -131,6 +139,7 @@ impl Node {
             seen: u16::try_from(self.seen()).unwrap_or(u16::MAX),
             enrolled: u16::try_from(self.settings.network.roster.len()).unwrap_or(u16::MAX),
             channels: self.concerned(&incident.target, standing, Wall(since)),
+            flapping: flapping.map(|(count, _)| count),
             incident,
         };
         let entry = self.seal(now, Fact::Opened(opened), out);
@@ -409,6 +418,8 @@ impl Node {
             rule: target.map(|target| rule(target, opened.standing)).unwrap_or_default(),
             runbook: target.and_then(|target| target.runbook.clone()),
             before: before.collect(),
+            flapping: incident.flapping().and(target).map(|target| target.flap.steady),
+            settled: closing.filter(|(_, closed)| closed.standing.is_bad()).map(|(_, closed)| closed.standing),
         })
     }
 
@@ -475,6 +486,17 @@ impl Node {
     pub(super) fn tally(&self, target: &TargetId) -> (Tally, Wall) {
         self.tallies.get(target).cloned().unwrap_or_else(|| (Tally::default(), self.began))
     }
+}
+
+/// `4th`.
+fn ordinal(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, tens) if tens != 11 => "st",
+        (2, tens) if tens != 12 => "nd",
+        (3, tens) if tens != 13 => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }
 
 fn group_of(target: Option<&Target>) -> Option<&str> {

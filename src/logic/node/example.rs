@@ -75,6 +75,8 @@ impl Node {
             rule: "none, since it is an example".to_owned(),
             runbook: None,
             before: Vec::new(),
+            flapping: None,
+            settled: None,
         };
         let network = &self.settings.network;
         let name = blake3::hash(format!("example {} {} {id:?} {now:?} {phase:?}", self.me, channel.name).as_bytes());

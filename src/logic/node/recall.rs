@@ -6,6 +6,7 @@ use crate::base::entry::{Entry, Header, Past, Record};
 use crate::base::fact::Fact;
 use crate::base::id::{ChainId, Lane};
 use crate::base::limits;
+use crate::base::outcome::Verdict;
 use crate::base::time::{Mono, Now};
 use crate::base::wire::Head;
 use crate::logic::effect::Effects;
@@ -50,6 +51,8 @@ impl Node {
             // What this run has found out for itself is newer than what the journal says.
             if self.verdicts.bench(&judged.target).is_none() {
                 self.verdicts.restore(&judged);
+                let failing = matches!(judged.verdict, Verdict::Down | Verdict::Unable);
+                self.outside.restore(&judged.target, judged.last_good.is_some(), failing);
             }
         }
         self.dirty = self.order.iter().cloned().collect();

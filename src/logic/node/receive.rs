@@ -178,6 +178,7 @@ impl Node {
             return;
         }
         self.heartbeats.insert(author, heartbeat.clone());
+        self.heard_outside(now);
         if was_mute != mute(&self.liveness) {
             self.dirty = self.order.iter().cloned().collect();
             self.rewatch(now);

@@ -1,8 +1,10 @@
 //! What a node writes of itself: the difference between what it knows and what the journal says.
 
+use std::collections::BTreeSet;
+
 use crate::base::entry::Entry;
 use crate::base::fact::{Fact, Inventory, Linked};
-use crate::base::id::Lane;
+use crate::base::id::{Lane, TargetId};
 use crate::base::limits;
 use crate::base::outcome::Verdict;
 use crate::base::time::{Now, Span};
@@ -17,12 +19,14 @@ impl Node {
             Unsaid::Everything => (self.verdicts.all().map(|(id, _)| id.clone()).collect(), true, true),
             Unsaid::Some { targets, links } => (targets, links, false),
         };
-        for id in targets {
+        for id in targets.into_iter().chain(std::mem::take(&mut self.held)).collect::<BTreeSet<TargetId>>() {
             let Some(bench) = self.verdicts.bench(&id) else { continue };
             let said = self.standings.said(&id, &self.me);
             let same = said.is_some_and(|judged| judged.verdict == bench.verdict && judged.since == bench.since.0);
             // Not to know yet is nothing to say; not to know any more is.
-            if !same && (bench.verdict != Verdict::Unknown || said.is_some()) {
+            if !same && !self.may_say(now, &id, bench) {
+                self.held.insert(id);
+            } else if !same && (bench.verdict != Verdict::Unknown || said.is_some()) {
                 self.journal.write(Fact::Judged(bench.fact(&id)));
             }
         }

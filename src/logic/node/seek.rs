@@ -121,6 +121,7 @@ mod tests {
             timeout: Span::secs(2),
             confirm: Confirm { bad: 3, good: 2 },
             degraded: Thresholds::default(),
+            flap: crate::base::target::Flap::OFF,
             watchers: Watchers::All,
             quorum: Quorum::Majority,
             depends: vec![],

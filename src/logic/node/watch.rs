@@ -6,7 +6,7 @@ use crate::base::fact::Judged;
 use crate::base::id::{NodeId, TargetId};
 use crate::base::limits;
 use crate::base::note::Note;
-use crate::base::outcome::{Outcome, Verdict};
+use crate::base::outcome::{Look, Outcome, Verdict};
 use crate::base::settings::Member;
 use crate::base::target::{Probe, Target, Watchers};
 use crate::base::time::Now;
@@ -14,6 +14,8 @@ use crate::base::view::{Presence, Sample};
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::liveness::Life;
 use crate::logic::node::Node;
+use crate::logic::outside;
+use crate::logic::verdict::Bench;
 
 /// What a verdict says that is not kept up.
 const NOT_WATCHED: &str = "not watched from here";
@@ -115,17 +117,50 @@ impl Node {
         }
     }
 
-    pub(super) fn judge_isolation(&mut self, out: &mut Effects) {
-        let mut references = self.targets.values().filter(|target| target.reference).peekable();
-        let any = references.peek().is_some();
-        let down = |target: &Target| self.verdicts.bench(&target.id).is_some_and(|bench| bench.verdict == Verdict::Down);
-        let unreachable = any && references.all(down);
-        let isolated = 1 < self.settings.network.roster.len() && self.mesh.links().next().is_none() && unreachable;
+    /// Whether this node may be cut off, and whether it is.
+    pub(super) fn judge_isolation(&mut self, now: Now, out: &mut Effects) {
+        self.turned = now.mono;
+        let linked = self.is_linked();
+        let several = 1 < self.settings.network.roster.len();
+        let hushed = several && !self.outside.is_fresh(now.mono, linked);
+        let isolated = several && self.outside.is_cut(linked);
         if isolated != self.isolated {
-            self.isolated = isolated;
             out.note(if isolated { Note::Isolated } else { Note::Rejoined });
+        }
+        if (hushed, isolated) != (self.hushed, self.isolated) {
+            (self.hushed, self.isolated) = (hushed, isolated);
             self.dirty = self.order.iter().cloned().collect();
             self.changed = true;
+        }
+        if several && self.outside.is_silent(now.mono) {
+            for target in self.targets.values().filter(|target| target.reference) {
+                self.schedule.hasten(now, &target.id, outside::POLL);
+            }
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.mesh.links().next().is_some()
+    }
+
+    /// Somebody else was heard.
+    pub(super) fn heard_outside(&mut self, now: Now) {
+        self.outside.heard(now.mono);
+    }
+
+    /// Whether a verdict of this node may be said: a bad one only if it cannot be this node's own fault.
+    pub(super) fn may_say(&self, now: Now, id: &TargetId, bench: &Bench) -> bool {
+        let bad = matches!(bench.verdict, Verdict::Down | Verdict::Degraded);
+        let Some(target) = self.targets.get(id).filter(|target| bad && !target.reference) else { return true };
+        if self.settings.network.roster.len() == 1 {
+            return true;
+        }
+        let linked = self.is_linked();
+        match target.probe {
+            _ if self.isolated => false,
+            Probe::Node(_) => self.outside.vouches_for_silence(now.mono, linked),
+            // What an earlier run saw, this one has yet to see.
+            _ => bench.seen.is_some_and(|look| self.outside.vouches(linked, look)),
         }
     }
 
@@ -141,7 +176,8 @@ impl Node {
             self.give_answer(now, answer, out);
             return;
         }
-        let Some(target) = self.schedule.returned(id).and_then(|id| self.targets.get(&id)) else { return };
+        let returned = self.schedule.returned(id);
+        let Some((target, began)) = returned.and_then(|(id, began)| Some((self.targets.get(&id)?, began))) else { return };
         out.keep.push(Sample {
             target: target.id.clone(),
             at: now.wall,
@@ -153,8 +189,13 @@ impl Node {
         });
         self.rollups.add(&target.id, &outcome);
         let detail = outcome.detail.clone();
-        if self.verdicts.hear(now.wall, target, outcome) {
-            let verdict = self.verdicts.bench(&target.id).map_or(Verdict::Unknown, |bench| bench.verdict);
+        let (good, near) = (matches!(outcome.look, Look::Good | Look::Poor), outcome.near);
+        let changed = self.verdicts.hear(now, began, target, outcome);
+        let verdict = self.verdicts.bench(&target.id).map_or(Verdict::Unknown, |bench| bench.verdict);
+        if target.reference {
+            self.outside.looked(now.mono, &target.id, good, near, matches!(verdict, Verdict::Down | Verdict::Unable));
+        }
+        if changed {
             self.unsaid.verdict(&target.id);
             self.dirty.insert(target.id.clone());
             out.note(Note::Judged { target: target.id.clone(), verdict, detail });

@@ -56,8 +56,12 @@ fn subject(topic: &Topic) -> String {
     let mark = if topic.test { "[TEST] " } else { "" };
     let (head, body, tail) = match topic.items.as_slice() {
         [item] => {
-            let head = format!("{mark}[{}] {}", item.phase.word().to_uppercase(), item.incident.target);
+            let head = format!("{mark}[{}] {}", label(item), item.incident.target);
             match item.phase {
+                Phase::Up if item.flapping.is_some() => {
+                    let now = item.settled.map_or("up", |standing| standing.word());
+                    (head, format!("flapped for {}, now {now}", item.lasted), String::new())
+                }
                 Phase::Up => (head, format!("was {} for {}", item.standing.word(), item.lasted), String::new()),
                 Phase::Down | Phase::Degraded if 0 < item.reminder => {
                     (head, format!("still, for {}: {}", brief(item.lasted), item.reason), String::new())
@@ -80,6 +84,15 @@ fn subject(topic: &Topic) -> String {
         return cut(&format!("{head} - {body}"), limits::SUBJECT);
     }
     format!("{head} - {}{tail}", cut(&body, limits::SUBJECT - frame))
+}
+
+/// The word that people see first.
+fn label(item: &Item) -> String {
+    match item.phase {
+        Phase::Up if item.settled.is_some() => "STEADY".to_owned(),
+        Phase::Down | Phase::Degraded if item.flapping.is_some() => "FLAPPING".to_owned(),
+        phase => phase.word().to_uppercase(),
+    }
 }
 
 /// A reason shorter than this says nothing; rather the number of nodes is left out.
@@ -112,6 +125,23 @@ fn opening(topic: &Topic) -> String {
 
 fn first(item: &Item) -> String {
     let name = &item.incident.target;
+    match (item.phase, item.flapping, item.settled) {
+        (Phase::Up, Some(steady), Some(standing)) => {
+            return format!("{name} flapped for {}, and is {} without a change for {steady} now.", item.lasted, standing.word());
+        }
+        (Phase::Up, Some(steady), None) => {
+            return format!("{name} is up again, without a change for {steady}. It flapped for {}.", item.lasted);
+        }
+        (Phase::Down | Phase::Degraded, Some(steady), _) => {
+            let reason = item.reason.trim_end_matches('.');
+            return format!(
+                "{name} is {} again since {}: {reason}. It is told again when nothing has changed for {steady}.",
+                item.phase.word(),
+                time(item.since)
+            );
+        }
+        _ => {}
+    }
     match item.phase {
         Phase::Up => format!("{name} is up again. It was {} for {}.", item.standing.word(), item.lasted),
         Phase::Down | Phase::Degraded => {
@@ -137,6 +167,7 @@ fn ending(item: &Item) -> Option<String> {
     let ended = item.ended?;
     Some(match item.phase {
         Phase::Up => format!("From {} to {}: {}.", time(item.since), time(ended), item.reason.trim_end_matches('.')),
+        Phase::Down | Phase::Degraded if item.settled.is_some() => format!("It is over since, at {}.", time(ended)),
         Phase::Down | Phase::Degraded => format!("It has recovered since, at {}.", time(ended)),
     })
 }
@@ -319,6 +350,8 @@ mod tests {
             rule: "3 bad looks in a row, every 30s, seen by a majority of watchers".into(),
             runbook: Some("https://wiki.example.org/shop".into()),
             before: if phase == Phase::Up { vec!["down@x".into()] } else { vec![] },
+            flapping: None,
+            settled: None,
         }
     }
 
@@ -361,6 +394,29 @@ mod tests {
             letter.text.starts_with("shop is up again. It was down for 12m 30s.\nFrom 2025-11-20 07:33:41 UTC to 2025-11-20 07:46:11 UTC")
         );
         assert_eq!(letter.references, ["down@x"]);
+    }
+
+    #[test]
+    fn what_flaps_says_so_and_how_it_ended() {
+        let flapping = |phase, settled| {
+            let reason = "flapping, bad for the 4th time within 1h: connection refused".into();
+            let mut item = Item { reason, flapping: Some(Span::secs(600)), settled, ..item(phase) };
+            item.lasted = Span::secs(2400);
+            let letter = write(&topic(vec![item]));
+            format!("{}\n{}", letter.subject, letter.text.lines().next().unwrap())
+        };
+        expect![[r#"
+            [FLAPPING] shop - flapping, bad for the 4th time within 1h: conne… (2/3 nodes)
+            shop is down again since 2025-11-20 07:33:41 UTC: flapping, bad for the 4th time within 1h: connection refused. It is told again when nothing has changed for 10m."#]]
+        .assert_eq(&flapping(Phase::Down, None));
+        expect![[r#"
+            [UP] shop - flapped for 40m, now up
+            shop is up again, without a change for 10m. It flapped for 40m."#]]
+        .assert_eq(&flapping(Phase::Up, None));
+        expect![[r#"
+            [STEADY] shop - flapped for 40m, now down
+            shop flapped for 40m, and is down without a change for 10m now."#]]
+        .assert_eq(&flapping(Phase::Up, Some(Standing::Down)));
     }
 
     #[test]

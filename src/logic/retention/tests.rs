@@ -35,6 +35,7 @@ fn opened(number: u32) -> Fact {
         seen: 1,
         enrolled: 1,
         channels: vec![],
+        flapping: None,
     })
 }
 

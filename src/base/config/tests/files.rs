@@ -2,6 +2,7 @@
 
 use super::{FoundKey, key, layer};
 use crate::base::config::{host, network};
+use crate::base::settings::Network;
 
 const HOST: &str = include_str!("../../../../packaging/peerwatch.toml");
 const NETWORK: &str = include_str!("../../../../packaging/network.toml");
@@ -60,10 +61,15 @@ fn commented_settings_of_the_network_file_are_the_defaults() {
     let (plain, mut full) = (read(NETWORK), read(&uncommented(NETWORK)));
     assert_eq!((plain.split, plain.lease, plain.journal_size), (full.split, full.lease, full.journal_size));
     assert_eq!(plain.channels[0], full.channels[0]);
+    let references = |network: &Network| network.targets.iter().filter(|target| target.reference).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        references(&plain).iter().map(|target| &target.id).collect::<Vec<_>>(),
+        references(&full).iter().map(|target| &target.id).collect::<Vec<_>>()
+    );
     full.targets.retain(|target| !target.reference);
     for (plain, full) in plain.targets.iter().zip(&full.targets) {
         assert_eq!((plain.interval, plain.timeout, plain.confirm, plain.quorum), (full.interval, full.timeout, full.confirm, full.quorum));
-        assert_eq!(plain.watchers, full.watchers);
+        assert_eq!((&plain.watchers, plain.flap), (&full.watchers, full.flap));
     }
 }
 

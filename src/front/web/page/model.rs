@@ -478,6 +478,7 @@ fn remarks(node: &NodeView) -> Vec<String> {
     if !node.voting && node.role.votes() && matches!(node.presence, Presence::Me | Presence::Alive) {
         remarks.push("does not vote".into());
     }
+    remarks.extend(node.clock.and_then(ClockView::fault).map(|how| format!("its clock is {how}")));
     if node.same_definition == Some(false) {
         remarks.push("follows another definition".into());
     }

@@ -423,6 +423,8 @@ mod tests {
             rule: long.clone(),
             runbook: Some(format!("https://x/{}", "y".repeat(2000))),
             before: vec![],
+            flapping: None,
+            settled: None,
         };
         let topic = Topic {
             network: "n".repeat(63),
