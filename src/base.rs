@@ -23,3 +23,4 @@ pub mod template;
 pub mod time;
 pub mod view;
 pub mod wire;
+pub mod wish;

@@ -25,3 +25,4 @@ pub mod schedule;
 pub mod standing;
 pub mod twin;
 pub mod verdict;
+pub mod wish;

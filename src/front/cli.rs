@@ -5,6 +5,7 @@
 //! environment variables that say what the terminal can do.
 
 mod client;
+mod intent;
 mod journal;
 mod kv;
 mod node;
@@ -98,6 +99,11 @@ enum Verb {
         #[command(subcommand)]
         verb: notify::Verb,
     },
+    /// Actions that one node performs for all
+    Intent {
+        #[command(subcommand)]
+        verb: intent::Verb,
+    },
     /// End a node's membership, because its key may be in wrong hands (root only, on an admin node)
     Revoke {
         /// Its name, or its key in hexadecimal
@@ -169,6 +175,8 @@ enum Trouble {
 enum Answer {
     Yes,
     No,
+    /// As a command ended that was run.
+    Code(u8),
 }
 
 /// Runs peerwatchctl; `clock` says what time it is.
@@ -190,6 +198,7 @@ pub fn main(clock: fn() -> Now) -> ExitCode {
     match ended {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(trouble) => complain(&trouble),
     }
 }
@@ -219,6 +228,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         Verb::Watch => return watch(flags, clock, &terminal).await,
         Verb::Kv { verb } => return kv::run(flags, verb, clock, &terminal).await,
         Verb::Notify { verb } => return notify::run(flags, verb, &terminal).await,
+        Verb::Intent { verb } => return intent::run(flags, verb).await,
         _ => {}
     }
     let views = chosen(flags, picture::views(&Client::connect(Span::ZERO).await?.objects().await?))?;
@@ -241,6 +251,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         | Verb::Trace { .. }
         | Verb::Kv { .. }
         | Verb::Notify { .. }
+        | Verb::Intent { .. }
         | Verb::Journal { .. }
         | Verb::Revoke { .. }
         | Verb::Network { .. } => String::new(),

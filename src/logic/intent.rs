@@ -20,7 +20,7 @@ use crate::base::limits;
 use crate::base::time::{Mono, Now, Span, Wall};
 
 /// All intents of the network, and this node's ballots.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Intents {
     me: NodeId,
     lease: Span,
@@ -29,17 +29,29 @@ pub struct Intents {
     contested: BTreeMap<IntentKey, BTreeSet<EntryHash>>,
     receipts: BTreeMap<IntentKey, Receipt>,
     failures: BTreeMap<IntentKey, BTreeMap<NodeId, u32>>,
+    /// Who was refused for good, and would be again.
+    refusals: BTreeMap<IntentKey, BTreeSet<NodeId>>,
     own: BTreeMap<Domain, Own>,
     /// Since when a grant of this node binds it, by ballot.
     bound: BTreeMap<EntryHash, Mono>,
     /// Ballots whose candidates died and whose lease has passed here.
     expired: BTreeSet<EntryHash>,
-    /// Keys that failed lately: when that was learnt, and what was said in the last such receipt.
-    failed: BTreeMap<IntentKey, (Mono, u64, String)>,
+    /// Keys that failed lately.
+    failed: BTreeMap<IntentKey, Failure>,
+}
+
+/// The last failure of an action.
+#[derive(Clone, Debug, Default)]
+struct Failure {
+    /// When it was learnt here, and how long after that nobody is to try.
+    at: Mono,
+    after: Span,
+    lamport: u64,
+    detail: String,
 }
 
 /// One proposal and what was said to it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ballot {
     proposal: Option<(NodeId, Propose)>,
     grants: BTreeMap<NodeId, BTreeSet<IntentKey>>,
@@ -51,14 +63,14 @@ struct Ballot {
 }
 
 /// This node's ballot in a domain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Own {
     ballot: EntryHash,
     begun: Mono,
     stage: Stage,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     /// Votes are being gathered.
     Asking,
@@ -179,6 +191,7 @@ impl Intents {
             contested: BTreeMap::new(),
             receipts: BTreeMap::new(),
             failures: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             own: BTreeMap::new(),
             bound: BTreeMap::new(),
             expired: BTreeSet::new(),
@@ -275,7 +288,7 @@ impl Intents {
         self.own.retain(|_, own| own.ballot != ballot);
         let known = self.ballots.get(&ballot)?;
         let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
-        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
+        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers, after: None })
     }
 
     /// The receipt of a key, if its action was performed.
@@ -312,10 +325,17 @@ impl Intents {
                 message: message.clone(),
                 refused: Vec::new(),
                 covers: covers.to_vec(),
+                after: None,
             };
             undone.entry(*ballot).or_insert_with(fresh).keys.push(*key);
         }
         undone.into_values().collect()
+    }
+
+    /// Whether all of these have failed to perform an action that is not performed.
+    #[must_use]
+    pub fn fails_for(&self, key: &IntentKey, nodes: &[NodeId]) -> bool {
+        !self.receipts.contains_key(key) && nodes.iter().all(|node| 0 < self.failures_of(key, node))
     }
 
     /// How often an action for a key failed.
@@ -327,7 +347,7 @@ impl Intents {
     /// What the last failed action for a key met with.
     #[must_use]
     pub fn last_failure(&self, key: &IntentKey) -> Option<String> {
-        self.failed.get(key).map(|(_, _, detail)| detail.clone())
+        self.failed.get(key).map(|failure| failure.detail.clone())
     }
 
     /// All votes and receipts, as text: equal on nodes with equal heads and roster.
@@ -372,10 +392,14 @@ impl Intents {
                 self.failed.remove(key);
             } else {
                 *self.failures.entry(*key).or_default().entry(source.author).or_default() += 1;
+                if !done.refused.is_empty() {
+                    self.refusals.entry(*key).or_default().insert(source.author);
+                }
                 let failed = self.failed.entry(*key).or_default();
-                failed.0 = now;
-                if failed.1 <= source.lamport {
-                    (failed.1, failed.2) = (source.lamport, done.detail.clone());
+                failed.at = now;
+                if failed.lamport <= source.lamport {
+                    (failed.lamport, failed.detail) = (source.lamport, done.detail.clone());
+                    failed.after = Span::secs(done.after.unwrap_or(0).into()).min(limits::RETRY_MOST);
                 }
             }
         }
@@ -539,10 +563,13 @@ impl Intents {
         let rank = |node: &NodeId| (failures(node), (electorate.hash)(&wanted.domain, node), *node);
         let mine = rank(&self.me);
         let place = wanted.capable.iter().filter(|node| rank(node) < mine).count() as u64;
-        let failed = keys.iter().filter_map(|key| self.failed.get(key)).map(|(at, _, _)| at).max();
-        let from = failed.map_or(first + wanted.window, |failed| (*failed).max(first + wanted.window));
+        let failed = keys.iter().filter_map(|key| self.failed.get(key)).map(|failure| failure.at + failure.after).max();
+        let from = failed.map_or(first + wanted.window, |failed| failed.max(first + wanted.window));
+        let refused = |key: &IntentKey| self.refusals.get(key).is_some_and(|nodes| nodes.contains(&self.me));
         let pause = match failures(&self.me) {
             0 => Span::ZERO,
+            // It would be refused again, until somebody has changed something.
+            _ if keys.iter().any(refused) => REFUSED,
             times => Span(limits::RETRY_FIRST.0 << (times - 1).min(16)).min(limits::RETRY_MOST),
         };
         from + pause + limits::TURN_OF_RANK * place <= now
@@ -576,6 +603,9 @@ impl Ballot {
         self.proposal.as_ref().and_then(|(candidate, _)| self.executing.get(candidate))
     }
 }
+
+/// Between two attempts of a node that was refused for good: something may have been put right meanwhile.
+const REFUSED: Span = Span::secs(3600);
 
 #[cfg(test)]
 mod tests;

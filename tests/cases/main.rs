@@ -25,6 +25,7 @@ mod wait;
 mod clocks;
 mod deaths;
 mod five;
+mod intents;
 mod post;
 mod servers;
 mod splits;

@@ -139,6 +139,13 @@ impl Post {
         count
     }
 
+    /// The subjects of all mails, whoever sent them.
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        let files = fs::read_dir(self.place.dir.join("maildir/new")).into_iter().flatten().flatten();
+        let text = |path: PathBuf| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        files.filter_map(|file| header(&text(file.path())).remove("subject")).collect()
+    }
+
     /// What came by webhook.
     pub(crate) fn hooked(&self) -> Count {
         let mut count = Count::new();

@@ -13,6 +13,7 @@ mod cluster;
 mod commit;
 mod disk;
 mod ending;
+mod figures;
 mod finale;
 mod mutation;
 mod network;

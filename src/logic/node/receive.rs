@@ -223,6 +223,9 @@ impl Node {
     pub(super) fn command(&mut self, now: Now, id: CommandId, command: Command, out: &mut Effects) {
         match command {
             Command::Write(writes) => self.write(id, writes, out),
+            Command::Wish { name, within } => self.wish(now, id, &name, within, out),
+            Command::KeepWish { name } => self.keep_wish(now, id, &name, out),
+            Command::FinishWish { name, ended } => self.finish_wish(id, &name, ended, out),
             Command::TestNotice { channel, phase } => self.give_example(now, id, channel.as_deref(), phase, out),
             Command::Ping { host, count, within } => {
                 let incarnation = self.journal.incarnation();
