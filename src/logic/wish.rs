@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::command::{CommandId, Reply};
+use crate::base::command::CommandId;
 use crate::base::id::{Domain, EntryHash, IntentKey, NetworkId};
 use crate::base::time::{Mono, Span};
 use crate::base::wish::{self, WISHES, WORD};
-use crate::logic::intent::{Receipt, Wanted};
 
 /// The wishes of this host's programs, by name.
 #[derive(Debug, Default)]
@@ -44,10 +43,10 @@ impl Wishes {
         Ok(())
     }
 
-    /// The actions that are wanted here, each for itself; who else wants them shows in the votes.
-    pub fn wanted(&self, me: crate::base::id::NodeId) -> impl Iterator<Item = Wanted> {
+    /// The actions that are wanted here, each in a domain of its own, and since when.
+    pub fn wanted(&self) -> impl Iterator<Item = (Domain, IntentKey, Mono)> {
         let open = self.0.values().filter(|wish| wish.acting.is_none() && !wish.waiting.is_empty());
-        open.map(move |wish| Wanted { domain: wish.domain, keys: vec![(wish.key, wish.since)], window: Span::ZERO, capable: vec![me] })
+        open.map(|wish| (wish.domain, wish.key, wish.since))
     }
 
     /// What stands for a Message-ID, if these are the keys of a wish.
@@ -84,13 +83,11 @@ impl Wishes {
         Some(ballot)
     }
 
-    /// Answers whoever waits for something that was done, with its receipt.
-    pub fn settle<'a>(&mut self, receipt: impl Fn(&IntentKey) -> Option<&'a Receipt>) -> Vec<(CommandId, Receipt)> {
+    /// Lets go of whoever waits for something that was done.
+    pub fn settle(&mut self, done: impl Fn(&IntentKey) -> bool) -> Vec<(CommandId, IntentKey)> {
         let mut settled = Vec::new();
-        for wish in self.0.values_mut().filter(|wish| wish.acting.is_none()) {
-            if let Some(receipt) = receipt(&wish.key) {
-                settled.extend(wish.waiting.drain(..).map(|(id, _)| (id, receipt.clone())));
-            }
+        for wish in self.0.values_mut().filter(|wish| wish.acting.is_none() && done(&wish.key)) {
+            settled.extend(wish.waiting.drain(..).map(|(id, _)| (id, wish.key)));
         }
         self.sweep();
         settled
@@ -144,12 +141,6 @@ impl Wishes {
     }
 }
 
-/// The answer to whoever waited for an action that `by` has performed.
-#[must_use]
-pub fn performed(by: String, receipt: &Receipt) -> Reply {
-    Reply::Performed { by, at: receipt.at, code: wish::code(&receipt.detail), detail: receipt.detail.clone() }
-}
-
 /// The key of an action, equal on all nodes.
 #[must_use]
 pub fn key_of(network: NetworkId, name: &str) -> IntentKey {
@@ -170,11 +161,9 @@ fn named(context: &str, network: NetworkId, name: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::id::NodeId;
 
     const NETWORK: NetworkId = NetworkId([1; 32]);
     const BALLOT: EntryHash = EntryHash([2; 32]);
-    const ME: NodeId = NodeId([3; 32]);
 
     fn at(seconds: u64) -> Mono {
         Mono(seconds * 1000)
@@ -190,15 +179,17 @@ mod tests {
     #[test]
     fn of_several_programs_with_one_wish_the_first_acts_and_the_others_wait_on() {
         let mut wishes = two_waiting();
-        assert_eq!(wishes.wanted(ME).count(), 1, "one action");
+        assert_eq!(wishes.wanted().count(), 1, "one action");
         let chosen = wishes.chosen(at(1), &[key_of(NETWORK, "job")], BALLOT);
         assert_eq!(chosen, Some((CommandId(1), "job".into())));
-        assert_eq!(wishes.wanted(ME).count(), 0, "it is being done");
+        assert_eq!(wishes.wanted().count(), 0, "it is being done");
         let (late, lost) = wishes.expire(at(10));
         assert_eq!((late.len(), lost.len()), (0, 0));
         assert_eq!(wishes.finish("job"), Some(BALLOT));
         assert_eq!(wishes.finish("job"), None, "once");
-        assert!(!wishes.is_empty(), "the second waits for the receipt");
+        assert_eq!(wishes.settle(|_| false), []);
+        assert_eq!(wishes.settle(|_| true), [(CommandId(2), key_of(NETWORK, "job"))], "the second waited for the receipt");
+        assert!(wishes.is_empty());
     }
 
     #[test]
@@ -210,7 +201,7 @@ mod tests {
         assert_eq!(wishes.deadline(), Some(at(29)));
         assert_eq!(wishes.expire(at(29)).1, [BALLOT]);
         assert!(!wishes.keep(at(29), "job"), "too late");
-        assert_eq!(wishes.wanted(ME).count(), 1, "the second still wants it");
+        assert_eq!(wishes.wanted().count(), 1, "the second still wants it");
     }
 
     #[test]

@@ -118,8 +118,8 @@ impl Alone {
     /// Open incidents, by name.
     fn open(&mut self) -> Vec<String> {
         let now = Now { mono: Mono(self.at), wall: Wall(self.wall) };
-        let incidents = self.node.view(now).incidents.into_iter();
-        incidents.filter(|incident| incident.open).map(|incident| incident.id.to_string()).collect()
+        let view = self.node.view(now);
+        view.incidents.iter().filter(|incident| incident.open).map(|incident| incident.id.to_string()).collect()
     }
 
     fn ask(&mut self, channel: Option<&str>, phase: Phase) {

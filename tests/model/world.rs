@@ -39,7 +39,7 @@ pub(crate) struct Budget {
     pub(crate) leaps: u8,
     /// Ballots of each candidate.
     pub(crate) ballots: u8,
-    /// Voters hold to no lease: a rule that is broken on purpose.
+    /// Leases of grants are over at once: a rule that is broken on purpose.
     pub(crate) hasty: bool,
 }
 
@@ -96,9 +96,7 @@ struct Rest {
 
 impl World {
     pub(crate) fn new(budget: Budget) -> Self {
-        let lease = if budget.hasty { Span(1) } else { LEASE };
-        // Who only votes may be hasty; a candidate that was would not finish.
-        let machine = |node: usize| Intents::new(name(node), if node < CAPABLE { LEASE } else { lease });
+        let machine = |node: usize| Intents::new(name(node), LEASE);
         let mut world = Self {
             nodes: std::array::from_fn(|node| Arc::new(machine(node))),
             looks: [[0; 16]; NODES],
@@ -338,7 +336,7 @@ impl World {
         };
         let capable = (0..CAPABLE).filter(able).map(name).collect();
         let wanted = [Wanted { domain: DOMAIN, keys: vec![(KEY, Mono(0))], window: Span::ZERO, capable }];
-        let now = self.now();
+        let now = self.turning();
         Arc::make_mut(&mut self.nodes[node]).turn(now, &wanted, &electorate)
     }
 
@@ -355,10 +353,10 @@ impl World {
         let place = (incarnation, u64::from(sequence));
         let source = Source { entry: EntryHash(entry), author: name(node), lamport, wall: Wall(0), place };
         let chain = ChainId { author: name(node), incarnation, lane: Lane::Events };
-        let now = self.now().mono;
+        let (now, turning) = (self.now().mono, self.turning().mono);
         let machine = Arc::make_mut(&mut self.nodes[node]);
         machine.fold(now, source, &fact);
-        machine.wrote(now, source.entry, chain, u64::from(sequence), &fact);
+        machine.wrote(turning, source.entry, chain, u64::from(sequence), &fact);
         Arc::make_mut(&mut self.chains[node]).push(Arc::new(Written { source, fact }));
     }
 
@@ -420,6 +418,12 @@ impl World {
 
     fn now(&self) -> Now {
         Now { mono: Mono(BEGIN.0 + LEAP.0 * u64::from(self.rest.time)), wall: Wall(0) }
+    }
+
+    /// The same, when a turn is taken: later than all grants, if their leases are to be over.
+    fn turning(&self) -> Now {
+        let now = self.now();
+        if self.rest.left.hasty { Now { mono: now.mono + LEAP, ..now } } else { now }
     }
 
     fn look(&mut self, node: usize) {

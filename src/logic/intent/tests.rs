@@ -280,6 +280,8 @@ fn a_server_that_asks_for_a_pause_has_it_from_all() {
     story.settle();
     assert_eq!(story.actors(), [0, 1]);
     story.end_with(1, false, vec![], Some(u32::MAX));
+    story.settle();
+    assert_eq!(story.actors(), [0, 1]);
     story.now += limits::RETRY_MOST.0;
     story.settle();
     assert_eq!(story.actors(), [0, 1, 2], "nobody waits for ever");

@@ -261,7 +261,7 @@ impl Node {
             let domain = notice::domain_of(self.settings.network.network, &channel.name);
             Some(Wanted { domain, keys, window: channel.group, capable: self.capable(&channel.way.needs()) })
         };
-        self.settings.network.channels.iter().filter_map(wanted).chain(self.wishes.wanted(self.me)).collect()
+        self.settings.network.channels.iter().filter_map(wanted).chain(self.wished()).collect()
     }
 
     /// Who has all that a way out needs, as published, and is alive.

@@ -9,6 +9,7 @@ use crate::base::notice::Delivery;
 use crate::base::time::{Now, Span};
 use crate::base::wish;
 use crate::logic::effect::{Effect, Effects};
+use crate::logic::intent::{Receipt, Wanted};
 use crate::logic::node::{Node, Sent};
 use crate::logic::wish as wishes;
 
@@ -17,8 +18,7 @@ impl Node {
     pub(super) fn wish(&mut self, now: Now, id: CommandId, name: &str, within: Span, out: &mut Effects) {
         let network = self.settings.network.network;
         if let Some(receipt) = self.intents.receipt(&wishes::key_of(network, name)) {
-            let by = self.settings.network.name_of(&receipt.by);
-            out.then(Effect::Reply(id, wishes::performed(by, receipt)));
+            out.then(Effect::Reply(id, self.performed_wish(receipt)));
             return;
         }
         let taken = if self.settings.network.member(&self.me).is_some_and(|member| member.role.votes()) {
@@ -66,9 +66,10 @@ impl Node {
     /// Answers those whose wish came true, and those who have waited for long enough.
     pub(super) fn answer_wishes(&mut self, now: Now, out: &mut Effects) {
         let intents = &self.intents;
-        for (id, receipt) in self.wishes.settle(|key| intents.receipt(key)) {
-            let by = self.settings.network.name_of(&receipt.by);
-            out.then(Effect::Reply(id, wishes::performed(by, &receipt)));
+        for (id, key) in self.wishes.settle(|key| intents.receipt(key).is_some()) {
+            if let Some(receipt) = self.intents.receipt(&key) {
+                out.then(Effect::Reply(id, self.performed_wish(receipt)));
+            }
         }
         let (late, lost) = self.wishes.expire(now.mono);
         for (id, name, key) in late {
@@ -83,6 +84,22 @@ impl Node {
         for ballot in lost {
             self.delivered(ballot, Delivery::failed(format!("the program said nothing for {}", wish::WORD)));
         }
+    }
+
+    /// What this host's programs want, as the votes have it; who else wants it shows in them.
+    pub(super) fn wished(&self) -> impl Iterator<Item = Wanted> {
+        let me = self.me;
+        self.wishes.wanted().map(move |(domain, key, since)| Wanted {
+            domain,
+            keys: vec![(key, since)],
+            window: Span::ZERO,
+            capable: vec![me],
+        })
+    }
+
+    fn performed_wish(&self, receipt: &Receipt) -> Reply {
+        let (by, detail) = (self.settings.network.name_of(&receipt.by), receipt.detail.clone());
+        Reply::Performed { by, at: receipt.at, code: wish::code(&detail), detail }
     }
 
     /// What became of an action of a program, if this receipt is of one.
