@@ -17,7 +17,7 @@ impl Calls {
             let host = &five.hosts[number];
             let log = host.place.dir.join(format!("{key}.log"));
             let mut command = host.command(&companion().to_string_lossy());
-            command.args(["intent", "run", "--wait", "2m", key, "--"]).args(script(number).split('|'));
+            command.args(["intent", "run", "--wait", "2m", key, "--"]).args(script(number).splitn(3, '|'));
             (log.clone(), Process::start(&format!("{key} on {}", host.name), &mut command, &log))
         };
         Self((0..five.hosts.len()).map(call).collect())

@@ -232,7 +232,7 @@ fn a_program_is_told_to_act_and_its_end_is_known_to_whoever_asks_later() {
     alone.command(2, wish());
     alone.run(5);
     assert_eq!(alone.replies, [Reply::Chosen(Span::secs(15))], "one of them");
-    alone.run(12);
+    alone.run(6);
     alone.command(3, Command::KeepWish { name: "job".into() });
     alone.run(10);
     alone.command(4, Command::FinishWish { name: "job".into(), ended: Ok(7) });

@@ -116,7 +116,7 @@ pub fn facts() -> Vec<(&'static str, Fact)> {
             }),
         ),
         (
-            "done later",
+            "done-later",
             Fact::Done(Done {
                 ballot: BALLOT,
                 keys,
