@@ -27,8 +27,7 @@ const SMALL: [(&str, Budget); 3] = [
 ];
 
 /// What `PEERWATCH_MODEL=long` goes through besides.
-const LONG: [(&str, Budget); 4] = [
-    ("one is cut off and heard again", Budget { cuts: 1, ..ORDINARY }),
+const LONG: [(&str, Budget); 3] = [
     ("one that lives is given up; a lease passes", Budget { suspicions: 1, leaps: 1, ..ORDINARY }),
     ("one dies at any moment; a lease passes", Budget { crashes: 1, leaps: 1, ..ORDINARY }),
     ("one dies and comes back", Budget { crashes: 1, returns: 1, ..ORDINARY }),
