@@ -73,8 +73,10 @@ pub enum Record {
     Base(Head),
     /// Of an author's incarnations before this one nothing is in force any more.
     Floor(NodeId, Incarnation),
+    /// No floor of this author holds: what declared it counts nowhere.
+    Unfloor(NodeId),
     /// Of a chain nothing from this sequence number on is in force: it forked there, or its author was
-    /// revoked or retired.
+    /// revoked or retired. With 0 its base does not hold either, and nothing is known of the chain.
     Cut(ChainId, u64),
     /// An entry that stands by itself: half of a fork proof, a revocation, a retirement.
     Proof(Entry),

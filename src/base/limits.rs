@@ -47,12 +47,15 @@ pub const SENT_AGAIN: Span = Span::secs(10);
 pub const GAP: Span = Span::secs(1);
 
 /// How long a node waits for entries that somebody says to have before it asks for them elsewhere: three round trips
-/// of the link from which they should come, within these bounds; the middle one while it is not measured.
+/// of the link from which they should come, within these bounds, but never less than two; the middle one while it is not
+/// measured.
 pub const STALL: (Span, Span, Span) = (Span(200), Span(500), Span(1000));
 /// A link that delivers, but nothing of the author in question, is given so many times as long.
 pub const STALL_BUSY: u64 = 10;
 /// A link from which nothing came is not asked again for the same author for this time, which doubles each time.
 pub const STALL_FIRST: Span = Span::secs(5);
+/// When it is asked again it is waited for half of that time, and at most this one.
+pub const STALL_AGAIN: Span = Span::secs(30);
 /// See [`STALL_FIRST`].
 pub const STALL_MOST: Span = Span::secs(640);
 
@@ -83,7 +86,7 @@ pub const ALL_WATCH: usize = FULL_MESH;
 pub const WATCHERS: u16 = 15;
 
 /// In a large network one link more than wanted is tried so often, so many times for each link wanted, to find near peers.
-pub const EXPLORE: Span = Span::secs(60);
+pub const EXPLORE: Span = Span::secs(600);
 /// See [`EXPLORE`].
 pub const EXPLORE_MOST: usize = 3;
 /// In a large network a node with more than twice the links that it wants gives up one of those that it dialled so often, at

@@ -309,7 +309,8 @@ impl Intents {
                     ballot: done.ballot,
                     covers: covers.clone(),
                 };
-                let first = |known: &Receipt| (known.lamport, known.by) <= (receipt.lamport, receipt.by);
+                let order = |receipt: &Receipt| (receipt.lamport, receipt.by, receipt.place);
+                let first = |known: &Receipt| order(known) <= order(&receipt);
                 if !self.receipts.get(key).is_some_and(first) {
                     self.receipts.insert(*key, receipt);
                 }
@@ -322,9 +323,9 @@ impl Intents {
                 }
                 let failed = self.failed.entry(*key).or_default();
                 failed.at = now;
-                if failed.lamport <= source.lamport {
-                    (failed.lamport, failed.detail) = (source.lamport, done.detail.clone());
-                    failed.after = Span::secs(done.after.unwrap_or(0).into()).min(limits::RETRY_MOST);
+                let after = Span::secs(done.after.unwrap_or(0).into()).min(limits::RETRY_MOST);
+                if (failed.lamport, &failed.detail, failed.after) <= (source.lamport, &done.detail, after) {
+                    (failed.lamport, failed.detail, failed.after) = (source.lamport, done.detail.clone(), after);
                 }
             }
         }

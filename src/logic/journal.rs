@@ -29,6 +29,8 @@ pub struct Journal {
     chains: BTreeMap<ChainId, Chain>,
     /// The lowest incarnation in force of authors that named one.
     floors: BTreeMap<NodeId, Incarnation>,
+    /// The highest floor that entries in force declare, of those that were read.
+    said_floors: BTreeMap<NodeId, Incarnation>,
     /// Bytes of state and events that one author may have in force.
     share: u64,
     /// Bytes of state and events that each author has in force.
@@ -102,6 +104,7 @@ impl Journal {
             opened: BTreeSet::new(),
             chains: BTreeMap::new(),
             floors: BTreeMap::new(),
+            said_floors: BTreeMap::new(),
             share: u64::MAX,
             weights: BTreeMap::new(),
             lamport: 0,
@@ -203,9 +206,9 @@ impl Journal {
         self.entries
     }
 
-    /// All heads, in the order of chains.
+    /// All heads, in the order of chains. A chain that was cut to nothing has none.
     pub fn heads(&self) -> impl Iterator<Item = &Head> {
-        self.chains.values().map(|chain| &chain.head)
+        self.chains.values().map(|chain| &chain.head).filter(|head| 0 < head.sequence)
     }
 
     /// The heads of this node's own chains, those of earlier lives first.

@@ -90,6 +90,26 @@ struct Said {
     item: Option<Arc<Item>>,
 }
 
+/// What was said of a key, without its place and age.
+#[derive(Clone, Debug)]
+pub struct Word {
+    key: Arc<str>,
+    at: Wall,
+    item: Option<Arc<Item>>,
+}
+
+impl Word {
+    /// The fact that says it, as of this life and revision.
+    #[must_use]
+    pub fn fact(&self, life: Incarnation, revision: u64) -> Fact {
+        let (key, at) = (self.key.to_string(), self.at.0);
+        match &self.item {
+            Some(item) => Fact::Put(Put { key, value: item.value.clone(), media: item.media.clone(), revision, at, life }),
+            None => Fact::Deleted(Deleted { key, revision, at, life }),
+        }
+    }
+}
+
 /// Lives in whose entries one key may be spoken of with all places kept: an honest node has the present
 /// one and, until its first checkpoint, those that were cut short before theirs.
 const PLACES: usize = 4;
@@ -205,6 +225,16 @@ impl Parts {
         let mut words: Vec<(&Arc<str>, &Said)> = part.keys.iter().collect();
         words.sort_by_key(|(_, said)| (said.life, said.revision));
         words.into_iter().filter_map(fact).collect()
+    }
+
+    /// What this author said first in one of its lives and still holds, as new words of another: each with the revision
+    /// that the caller gives it. In the order in which it was said.
+    #[must_use]
+    pub fn renewed(&self, author: &NodeId, from: Incarnation) -> Vec<Word> {
+        let Some(part) = self.authors.get(author) else { return Vec::new() };
+        let mut words: Vec<(&Arc<str>, &Said)> = part.keys.iter().filter(|(_, said)| said.life == from).collect();
+        words.sort_by_key(|(_, said)| said.revision);
+        words.into_iter().map(|(key, said)| Word { key: key.clone(), at: said.at, item: said.item.clone() }).collect()
     }
 
     /// How many facts a checkpoint of this author says again, about.

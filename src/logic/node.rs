@@ -166,6 +166,8 @@ pub struct Node {
     outlived: Option<Mono>,
     /// Why this life cannot be gone on with.
     forked: Option<String>,
+    /// The life whose values are written anew in the one that is being opened.
+    renewed: Option<Incarnation>,
     /// The name of a new life and why it begins, until its first entry is committed.
     opening: Option<([u8; 16], String)>,
     /// Before the first entry of this run: what was lost may come back.
@@ -305,6 +307,7 @@ impl Node {
             names: BTreeMap::new(),
             outlived: None,
             forked: None,
+            renewed: None,
             opening: None,
             waiting: None,
             expelled: None,
@@ -502,7 +505,9 @@ impl Node {
         self.errands.retain(|_, sent| !sent.noted);
         self.errands.values_mut().for_each(|sent| sent.fresh = false);
         self.parts.performed();
-        self.opening.take_if(|(nonce, _)| self.journal.has_opened(nonce));
+        if self.opening.take_if(|(nonce, _)| self.journal.has_opened(nonce)).is_some() {
+            self.renewed = None;
+        }
         self.rollups.wrote();
     }
 

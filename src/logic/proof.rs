@@ -109,7 +109,7 @@ impl Proofs {
         }
         for entry in entries {
             let author = entry.header.chain.author;
-            if words(entry).next().is_none() {
+            if !has_words(entry) {
                 if !useful.contains(&entry.hash) {
                     taken.refused = Some((author, "it proves nothing"));
                 }
@@ -164,6 +164,11 @@ impl Proofs {
     pub fn floor(&mut self, author: NodeId, incarnation: Incarnation) {
         self.floors.insert(author, incarnation);
         self.forks.retain(|chain, _| chain.author != author || incarnation <= chain.incarnation);
+    }
+
+    /// No floor of an author holds any more.
+    pub fn unfloor(&mut self, author: &NodeId) {
+        self.floors.remove(author);
     }
 
     /// Whether nothing is proved.
@@ -256,6 +261,12 @@ impl Proofs {
             }
         }
     }
+}
+
+/// Whether an entry says that a membership is over, and so may be a proof.
+#[must_use]
+pub fn has_words(entry: &Entry) -> bool {
+    words(entry).next().is_some()
 }
 
 /// What an entry says of memberships that are over: the fact, whether it retires, and of whom.

@@ -169,7 +169,7 @@ impl Told {
                         *end = (from.saturating_sub(1), None);
                     }
                 }
-                Record::Proof(_) => {}
+                Record::Proof(_) | Record::Unfloor(_) => {}
             }
         }
         assert!(self.out.then.len() <= EFFECTS, "{} effects in one turn", self.out.then.len());

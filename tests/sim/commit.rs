@@ -116,12 +116,15 @@ impl Cluster {
         let present = life.as_ref().map(|life| life.node.incarnation());
         let is_own = |chain: &ChainId| chain.author == me && Some(chain.incarnation) == present;
         *proved |= records.iter().any(|record| matches!(record, Record::Entry(entry) if is_own(&entry.header.chain)));
+        let mut fresh = Vec::new();
         for record in &records {
             let Record::Entry(entry) = record else {
                 self.story.tell(self.at, &settings.name, || format!("stores {}", outline(record)));
                 continue;
             };
             let own = entry.header.chain.author == me;
+            // What it wrote in an earlier life, and lost, comes back from others.
+            fresh.extend((own && !self.watch.was_written(&entry.hash)).then(|| entry.clone()));
             self.watch.committed(self.at, host, own, entry)?;
             for taken in self.world.taken.iter_mut().filter(|taken| own && taken.host == host) {
                 if is_receipt(entry, &taken.ballot) {
@@ -133,9 +136,8 @@ impl Cluster {
                 format!("stores {} {} {} {facts:?}", entry.header.chain, entry.header.sequence, entry.hash)
             });
         }
-        let entries = entries(&records);
-        entries.iter().filter(|entry| entry.header.chain.author == me).for_each(|entry| self.note_values(entry));
-        self.judge_alarms(host, &entries)
+        fresh.iter().for_each(|entry| self.note_values(entry));
+        self.judge_alarms(host, &fresh)
     }
 
     fn undo(&mut self, host: usize, now: Now, out: &mut Effects) -> Result<(), Failure> {
@@ -244,11 +246,9 @@ impl Cluster {
         demand(late.is_none(), Check::Unanswered, at, || format!("{} owes an answer since {}", name(host), seconds(*late.unwrap())))
     }
 
-    /// No incident opens of what was well for everybody.
+    /// No incident opens of what was well for everybody. The entries were written now and here.
     fn judge_alarms(&self, host: usize, entries: &[Entry]) -> Result<(), Failure> {
-        let me = self.hosts[host].settings.key.node();
-        let own = entries.iter().filter(|entry| entry.header.chain.author == me);
-        for fact in own.flat_map(|entry| entry.facts.iter()) {
+        for fact in entries.iter().flat_map(|entry| entry.facts.iter()) {
             if let Fact::Closed(closed) = fact {
                 self.judge_end(host, &closed.incident)?;
             }
@@ -286,6 +286,7 @@ fn outline(record: &Record) -> String {
     match record {
         Record::Entry(entry) => format!("{} {}", entry.header.chain, entry.header.sequence),
         Record::Base(head) => format!("base {} of {}", head.base, head.chain),
+        Record::Unfloor(author) => format!("no floor of {author}"),
         Record::Floor(author, floor) => format!("floor {floor:?} of {author}"),
         Record::Cut(chain, end) => format!("the end {end} of {chain}"),
         Record::Proof(entry) => format!("the proof {}", entry.hash),

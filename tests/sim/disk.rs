@@ -230,6 +230,9 @@ impl Image {
                 self.chains.retain(|chain, _| !gone(chain));
                 self.floors.insert(*author, *floor);
             }
+            Record::Unfloor(author) => {
+                self.floors.remove(author);
+            }
             Record::Cut(chain, end) => self.cut(chain, *end),
             Record::Proof(entry) => {
                 if !self.proofs.iter().any(|known| known.bytes() == entry.bytes()) {
@@ -294,6 +297,11 @@ impl Image {
     /// Nothing from `end` on is held any more.
     fn cut(&mut self, chain: &ChainId, end: u64) {
         let Some(held) = self.chains.get_mut(chain) else { return };
+        if end == 0 {
+            let gone = std::mem::take(held);
+            self.drop_all(&gone.entries);
+            return;
+        }
         let keep = usize::try_from(end.saturating_sub(held.base + 1)).unwrap().min(held.entries.len());
         let gone = held.entries.split_off(keep);
         self.drop_all(&gone);

@@ -32,9 +32,19 @@ impl Cluster {
 
     /// What those who live on know of a member's end.
     fn endings(&self, member: usize) -> impl Iterator<Item = &Revoked> {
+        self.plan.survivors.iter().flat_map(move |host| self.endings_on(*host, member))
+    }
+
+    fn endings_on(&self, host: usize, member: usize) -> impl Iterator<Item = &Revoked> {
         let node = self.options.node(member);
-        let proofs = self.plan.survivors.iter().flat_map(|host| self.hosts[*host].disk.proofs());
-        proofs.flat_map(|entry| entry.facts.iter()).filter_map(ending).filter(move |revoked| revoked.node == node)
+        let facts = self.hosts[host].disk.proofs().iter().flat_map(|entry| entry.facts.iter());
+        facts.filter_map(ending).filter(move |revoked| revoked.node == node)
+    }
+
+    /// Whether a member runs and keeps away, since it knows that its key was revoked. Those who knew it may have lost that.
+    pub fn keeps_away(&self, member: usize) -> bool {
+        let mut hosts = (0..self.hosts.len()).filter(|host| self.member(*host) == member && !self.hosts[*host].dead);
+        hosts.any(|host| self.endings_on(host, member).next().is_some())
     }
 
     /// Somebody who was revoked and is still dealt with, or whose words still count.

@@ -123,6 +123,10 @@ impl Cluster {
         if let Some(host) = living.iter().find(|host| lives(host).is_none()) {
             return Some(format!("{} does not run", name(*host)));
         }
+        let proofs = |host: usize| lives(&host).and_then(|life| life.node.proved());
+        if let Some(other) = living.iter().find(|host| proofs(living[0]) != proofs(**host)) {
+            return Some(format!("{} and {} have different proofs", name(living[0]), name(*other)));
+        }
         let heads = |host: usize| lives(&host).into_iter().flat_map(|life| life.node.heads()).map(|head| (head.chain, head.hash));
         let other = living.iter().find(|host| !heads(living[0]).eq(heads(**host)))?;
         let known: BTreeSet<_> = heads(living[0]).collect();
@@ -193,7 +197,10 @@ impl Cluster {
         let member = |target: &str| (0..self.options.nodes).find(|host| target.strip_prefix("node:") == Some(&name(*host)));
         // Who is no member any more is nobody's concern.
         let ended = |target: &str| member(target).is_some_and(|member| self.is_ended(member));
-        for incident in incidents.iter().filter(|incident| !ended(&incident.id.target.0)) {
+        // Who is the only member left is no target any more, so nothing is told of it.
+        let alone = (0..self.options.nodes).filter(|host| !self.is_ended(*host)).count() == 1;
+        let told = |target: &str| !ended(target) && !(alone && member(target).is_some());
+        for incident in incidents.iter().filter(|incident| told(&incident.id.target.0)) {
             let id = incident.id.to_string();
             if let Some(notice) = incident.notices.iter().find(|notice| notice.state != "told") {
                 return Some(format!("that {id} is {} is {}: {}", notice.phase, notice.state, notice.detail));
@@ -203,7 +210,9 @@ impl Cluster {
                 return Some(format!("that {id} is {} was never told", bad.word()));
             }
             // What only its sender knew, and lost, nobody can take back.
-            let known = |taken: &&Taken| !taken.lost && (taken.tells(&id, "down") || taken.tells(&id, "degraded"));
+            let receipt =
+                |taken: &Taken| taken.keys.iter().any(|key| self.hosts.iter().any(|host| !host.dead && host.disk.told(key).is_some()));
+            let known = |taken: &&Taken| !taken.lost && receipt(taken) && (taken.tells(&id, "down") || taken.tells(&id, "degraded"));
             let begun = self.world.taken.iter().any(|taken| known(&taken));
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
                 return Some(format!("the end of {id} was never told"));

@@ -31,7 +31,9 @@ impl Cluster {
 
     /// Whether no host of a member lives on.
     pub fn is_gone(&self, member: usize) -> bool {
-        self.is_ended(member) || (0..self.hosts.len()).all(|host| self.member(host) != member || self.hosts[host].dead)
+        self.is_ended(member)
+            || self.keeps_away(member)
+            || (0..self.hosts.len()).all(|host| self.member(host) != member || self.hosts[host].dead)
     }
 
     /// The other host with the same key, if it lives on.

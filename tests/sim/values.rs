@@ -140,8 +140,11 @@ impl Cluster {
                 Fact::Deleted(deleted) => (&deleted.key, deleted.revision, deleted.life, false),
                 _ => continue,
             };
-            let known = self.values.written.entry((author, key.clone())).or_insert((life, revision, there));
-            *known = (*known).max((life, revision, there));
+            // What a life says again of an earlier one may be overtaken by what that one said last, once others give it back.
+            if life == entry.header.chain.incarnation {
+                let known = self.values.written.entry((author, key.clone())).or_insert((life, revision, there));
+                *known = (*known).max((life, revision, there));
+            }
             self.values.lives.entry((author, revision)).or_default().insert(life);
         }
     }
@@ -150,6 +153,12 @@ impl Cluster {
     pub fn forget_values(&mut self, host: usize) {
         let node = self.hosts[host].settings.key.node();
         self.values.written.retain(|(author, _), _| *author != node);
+        // Its next life may know an older word than others do, and that holds then.
+        let nobody = Incarnation { opened: 0, nonce: [0; 16] };
+        self.values.lives.iter_mut().filter(|((author, _), _)| *author == node).for_each(|(_, lives)| {
+            lives.insert(nobody);
+        });
+        self.values.hosts.values_mut().for_each(|follower| follower.last.retain(|(author, _), _| *author != node));
     }
 
     /// Whether anything was found that does not hold.

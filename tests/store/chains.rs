@@ -293,3 +293,47 @@ fn a_row_that_does_not_fit_its_entries_is_damage() {
         assert!(matches!(store.entries(&mut |_| ()), Err(StoreFault::Corrupt { .. })), "{change}");
     }
 }
+
+#[test]
+fn a_chain_cut_with_its_base_begins_anew() {
+    let place = Place::new();
+    let (mut store, _) = place.open();
+    let mut author = Author::new(2, Lane::Events);
+    let mut twin = author.clone();
+    let written = author.several(900);
+    store.commit(&records(&written), &[]).unwrap();
+    store.commit(&[base(&written[899])], &[]).unwrap();
+    store.commit(&[Record::Cut(author.chain, 0)], &[]).unwrap();
+    assert_eq!((entries(&store), store.reader().unwrap().frame(&[all(&author)])), (vec![], Ok(vec![])));
+    // Not everything below the base is removed yet, and the places are taken anew.
+    let others = twin.several(3);
+    store.commit(&records(&others), &[]).unwrap();
+    let (mut store, past) = past(&place, store);
+    assert_eq!((spans(&past), past.tips[0].0.hash), (vec![(0, 3)], others[2].hash));
+    while store.sweep().unwrap() {}
+    assert_eq!((entries(&store), stored(&place)), (others, 3));
+}
+
+#[test]
+fn lives_come_back_when_a_floor_does_not_hold_also_before_they_are_swept() {
+    for swept in [false, true] {
+        let place = Place::new();
+        let (mut store, _) = place.open();
+        let mut old = Author::new(2, Lane::State);
+        let mut present = later(&old, 5, Lane::State);
+        let (gone, kept) = (old.several(900), present.several(1));
+        store.commit(&records(&[gone.clone(), kept.clone()].concat()), &[]).unwrap();
+        let author = present.key.node();
+        store.commit(&[Record::Floor(author, present.chain.incarnation)], &[]).unwrap();
+        while swept && store.sweep().unwrap() {}
+        store.commit(&[Record::Unfloor(author)], &[]).unwrap();
+        store.commit(&records(&gone[..2]), &[]).unwrap();
+        let (mut store, past) = past(&place, store);
+        assert_eq!((past.floors, past.entries), (vec![], 3));
+        while store.sweep().unwrap() {}
+        assert_eq!((entries(&store), stored(&place)), ([&gone[..2], &kept].concat(), 3));
+        // Another floor may follow in the same turn as the word that none holds.
+        store.commit(&[Record::Unfloor(author), Record::Floor(author, present.chain.incarnation)], &[]).unwrap();
+        assert_eq!(entries(&store), kept);
+    }
+}

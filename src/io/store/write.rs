@@ -24,6 +24,7 @@ pub(super) struct Staged {
     gone: BTreeSet<ChainId>,
     waste: BTreeSet<i64>,
     floors: BTreeMap<NodeId, Incarnation>,
+    unfloored: BTreeSet<NodeId>,
     pub(super) targets: BTreeMap<TargetId, i64>,
     /// The newest entry of this node.
     own: Option<(ChainId, u64, EntryHash)>,
@@ -43,6 +44,7 @@ impl Store {
                 Record::Entry(entry) => self.append(&transaction, &mut staged, entry)?,
                 Record::Base(base) => self.rebase(&transaction, &mut staged, base)?,
                 Record::Floor(author, incarnation) => self.lift(&transaction, &mut staged, *author, *incarnation).map_err(fault)?,
+                Record::Unfloor(author) => unfloor(&transaction, &mut staged, *author).map_err(fault)?,
                 Record::Cut(chain, end) => self.cut(&transaction, &mut staged, chain, *end)?,
                 Record::Proof(entry) => {
                     prove(&transaction, entry).map_err(fault)?;
@@ -77,6 +79,7 @@ impl Store {
         self.waste.retain(|chain| !clean.contains(chain));
         self.chains.append(&mut staged.chains);
         self.chains.retain(|chain, _| !staged.gone.contains(chain));
+        self.floors.retain(|author, _| !staged.unfloored.contains(author));
         self.floors.append(&mut staged.floors);
         self.targets.append(&mut staged.targets);
         if let Some((chain, sequence, hash)) = staged.own {
@@ -111,7 +114,8 @@ impl Store {
 
     /// The lowest incarnation of an author that is in force in this transaction.
     fn floor(&self, staged: &Staged, author: &NodeId) -> Option<Incarnation> {
-        staged.floors.get(author).or_else(|| self.floors.get(author)).copied()
+        let before = || self.floors.get(author).filter(|_| !staged.unfloored.contains(author));
+        staged.floors.get(author).or_else(before).copied()
     }
 
     fn append(&self, transaction: &Transaction<'_>, staged: &mut Staged, entry: &Entry) -> Result<(), StoreFault> {
@@ -139,7 +143,7 @@ impl Store {
         if header.previous != previous {
             return Err(bug("does not name the hash of the one before"));
         }
-        let row = known.map_or_else(|| add_chain(transaction, &header.chain), Ok).map_err(fault)?;
+        let row = known.map_or_else(|| add_chain(transaction, staged, &header.chain), Ok).map_err(fault)?;
         if self.waste.contains(&row.id) || staged.waste.contains(&row.id) {
             // The chain was cut, and this place may still be taken.
             let removed = remove_entry(transaction, row.id, header.sequence).map_err(fault)?;
@@ -168,7 +172,7 @@ impl Store {
         if known.is_some_and(below) || to.base == 0 {
             return Ok(());
         }
-        let row = known.map_or_else(|| add_chain(transaction, &to.chain), Ok).map_err(fault)?;
+        let row = known.map_or_else(|| add_chain(transaction, staged, &to.chain), Ok).map_err(fault)?;
         if row.base < row.head {
             staged.waste.insert(row.id);
         }
@@ -210,9 +214,12 @@ impl Store {
         Ok(())
     }
 
-    /// A chain ends before `end`. Below its base nothing is in force anyhow, and the base stays where it is.
+    /// A chain ends before `end`. Below its base nothing is in force anyhow, and the base stays where it is, unless it ends
+    /// before everything.
     fn cut(&self, transaction: &Transaction<'_>, staged: &mut Staged, chain: &ChainId, end: u64) -> Result<(), StoreFault> {
-        let Some(row) = self.row(staged, chain) else { return Ok(()) };
+        let Some(known) = self.row(staged, chain) else { return Ok(()) };
+        let nothing = Row { base: 0, base_hash: EntryHash([0; 32]), ..known };
+        let row = if end == 0 { nothing } else { known };
         let head = end.saturating_sub(1).max(row.base);
         if row.head <= head {
             return Ok(());
@@ -258,16 +265,29 @@ fn hash_of(transaction: &Transaction<'_>, chain: i64, sequence: u64) -> rusqlite
         .optional()
 }
 
-/// A new chain, of which nothing is known.
-fn add_chain(transaction: &Transaction<'_>, chain: &ChainId) -> rusqlite::Result<Row> {
+/// No floor of an author holds any more.
+fn unfloor(transaction: &Transaction<'_>, staged: &mut Staged, author: NodeId) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM floor WHERE author = ?1")?.execute([author.0])?;
+    staged.floors.remove(&author);
+    staged.unfloored.insert(author);
+    Ok(())
+}
+
+/// A chain of which nothing is known. One that was gone may not be swept yet: then it takes that row.
+fn add_chain(transaction: &Transaction<'_>, staged: &mut Staged, chain: &ChainId) -> rusqlite::Result<Row> {
     let incarnation = &chain.incarnation;
-    transaction.prepare_cached("INSERT INTO chain(author, opened, nonce, lane) VALUES (?1, ?2, ?3, ?4)")?.execute((
-        chain.author.0,
-        incarnation.opened.cast_signed(),
-        incarnation.nonce,
-        chain.lane.number(),
-    ))?;
     let nothing = EntryHash([0; 32]);
+    let named = (chain.author.0, incarnation.opened.cast_signed(), incarnation.nonce, chain.lane.number());
+    let gone = transaction
+        .prepare_cached("UPDATE chain SET gone = 0, waste = 1 WHERE author = ?1 AND opened = ?2 AND nonce = ?3 AND lane = ?4 RETURNING id")?
+        .query_row(named, |row| row.get(0))
+        .optional()?;
+    if let Some(id) = gone {
+        staged.gone.remove(chain);
+        staged.waste.insert(id);
+        return Ok(Row { id, base: 0, base_hash: nothing, head: 0, head_hash: nothing, lamport: 0 });
+    }
+    transaction.prepare_cached("INSERT INTO chain(author, opened, nonce, lane) VALUES (?1, ?2, ?3, ?4)")?.execute(named)?;
     Ok(Row { id: transaction.last_insert_rowid(), base: 0, base_hash: nothing, head: 0, head_hash: nothing, lamport: 0 })
 }
 

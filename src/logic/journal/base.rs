@@ -21,6 +21,7 @@ impl Journal {
     /// that bases are, and its weight.
     pub fn recall(&mut self, entry: &Entry) {
         self.weigh(entry);
+        self.hear_floor(entry);
         let source = (entry.header.chain, entry.header.sequence);
         for mark in marks(entry) {
             let chain = ChainId { author: source.0.author, incarnation: mark.incarnation, lane: mark.lane };
@@ -36,15 +37,33 @@ impl Journal {
         if entry.header.chain.lane != Lane::State {
             return Vec::new();
         }
+        if self.get(&entry.header.chain).is_some_and(|head| head.base < entry.header.sequence && entry.header.sequence <= head.sequence) {
+            self.hear_floor(entry);
+        }
         let mut records: Vec<(Record, u64)> = marks(entry).flat_map(|mark| self.raise(entry, mark)).collect();
-        for fact in entry.facts.iter() {
-            if let Fact::Floor(floor) = fact
-                && floor.incarnation <= entry.header.chain.incarnation
-            {
-                records.extend(self.sink(entry.header.chain.author, floor.incarnation));
-            }
+        for floor in floors(entry) {
+            records.extend(self.sink(entry.header.chain.author, floor));
         }
         records
+    }
+
+    /// Takes back the floor of an author of whose chains one was ended, if no entry in force declares it: as [`Journal::unbase`].
+    pub fn unfloor(&mut self, author: NodeId) -> Vec<Record> {
+        let said = self.said_floors.get(&author).copied();
+        if self.floors.get(&author).copied() <= said {
+            return Vec::new();
+        }
+        self.floors.remove(&author);
+        self.version += 1;
+        let sunk = said.and_then(|floor| self.sink(author, floor)).map(|(record, _)| record);
+        [Record::Unfloor(author)].into_iter().chain(sunk).collect()
+    }
+
+    fn hear_floor(&mut self, entry: &Entry) {
+        if let Some(floor) = floors(entry).max() {
+            let said = self.said_floors.entry(entry.header.chain.author).or_insert(floor);
+            *said = floor.max(*said);
+        }
     }
 
     /// Gives up the roll-ups of another's chain, here and without its author's word.
@@ -53,6 +72,26 @@ impl Journal {
         let (gone, bytes) = known.rise(sequence, hash);
         self.lose(*chain, gone, bytes);
         Some(Record::Base(Head { chain: *chain, sequence, hash, base: sequence }))
+    }
+
+    /// Takes back the base of a chain that was ended, if nothing of the chain is left in force and no entry in force
+    /// says that it begins there: who declared that did so in what counts nowhere any more, and others, who never heard
+    /// of it, may have what is below. The chain begins anew after what entries in force declare of it. Roll-ups are dropped
+    /// without their author's word too, so they stay as they are.
+    pub fn unbase(&mut self, chain: &ChainId, end: u64) -> Vec<Record> {
+        let Some(known) = self.chains.get_mut(chain) else { return Vec::new() };
+        let Head { sequence, base, .. } = known.head;
+        let declared = known.declared.0 * u64::from(known.told.is_some());
+        if !weighs(chain.lane) || base == 0 || base < sequence || base + 1 < end || base <= declared {
+            return Vec::new();
+        }
+        let (sequence, hash) = if declared == 0 { (0, EntryHash([0; 32])) } else { known.declared };
+        known.head = Head { chain: *chain, sequence, hash, base: sequence };
+        (known.declared, known.told) = ((sequence, hash), known.told.filter(|_| 0 < declared));
+        let head = known.head;
+        self.version += 1;
+        let begins = (0 < sequence).then_some(Record::Base(head));
+        [Record::Cut(*chain, 0)].into_iter().chain(begins).collect()
     }
 
     /// The base of a chain that its author declared, if the entry that says so is held here.
@@ -212,6 +251,13 @@ impl Kept {
 
 const fn first_bytes(hash: &EntryHash) -> [u8; 4] {
     [hash.0[0], hash.0[1], hash.0[2], hash.0[3]]
+}
+
+/// The floors that an entry declares. Nobody honest speaks of a life to come.
+fn floors(entry: &Entry) -> impl Iterator<Item = Incarnation> {
+    let ChainId { lane, incarnation, .. } = entry.header.chain;
+    let floor = |fact: &Fact| if let Fact::Floor(floor) = fact { Some(floor.incarnation) } else { None };
+    entry.facts.iter().filter_map(floor).filter(move |floor| lane == Lane::State && *floor <= incarnation)
 }
 
 /// The bases that an entry declares.

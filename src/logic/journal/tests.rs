@@ -295,3 +295,60 @@ fn roll_ups_of_others_can_be_dropped_here_alone() {
     reader.declare(&declaring);
     assert_eq!(reader.get(&chain).unwrap().base, 5);
 }
+
+/// A journal that was read from a store that has these heads and entries in force.
+fn read_again(tips: &[Head], floors: &[(NodeId, Incarnation)], in_force: &[&Entry]) -> Journal {
+    let mut again = reader();
+    again.restore(&Past { tips: tips.iter().map(|head| (*head, 1)).collect(), floors: floors.to_vec(), ..Past::default() });
+    in_force.iter().for_each(|entry| again.recall(entry));
+    again
+}
+
+#[test]
+fn a_base_that_nothing_in_force_declares_is_taken_back_where_nothing_else_is_left() {
+    let (mut one, entries) = author(6);
+    let (state, events) = (entries[0].header.chain, entries[6].header.chain);
+    let declaring = declare(&mut one, &entries[6]);
+    let opened = Head { chain: state, sequence: 1, hash: entries[0].hash, base: 0 };
+    let empty = Head { chain: events, sequence: 6, hash: entries[6].hash, base: 6 };
+    let mut void = read_again(&[opened, empty], &[], &[&entries[0]]);
+    assert_eq!(void.unbase(&events, 8), [], "the chain was not ended there: what follows may come");
+    assert_eq!(void.unbase(&events, 7), [Record::Cut(events, 0)]);
+    assert_eq!((void.unbase(&events, 7), void.heads().count()), (vec![], 1), "nothing is known of it any more");
+    assert_eq!(take(&mut void, &entries[1..]), [Place::Next; 6], "and others give what they have");
+    let mut sound = read_again(&[Head { sequence: 2, ..opened }, empty], &[], &[&entries[0], &declaring]);
+    assert_eq!(sound.unbase(&events, 7), [], "an entry in force says so");
+    let mut longer = read_again(&[opened, Head { base: 5, ..empty }], &[], &[&entries[0], &entries[6]]);
+    assert_eq!(longer.unbase(&events, 7), [], "something is left");
+    let minutes = ChainId { lane: Lane::Minutes, ..events };
+    let mut dropped = read_again(&[Head { chain: minutes, ..empty }], &[], &[]);
+    assert_eq!(dropped.unbase(&minutes, 7), [], "roll-ups are dropped without a word");
+}
+
+#[test]
+fn a_base_that_is_taken_back_falls_to_the_one_that_is_declared_in_force() {
+    let (mut one, entries) = author(6);
+    let (state, events) = (entries[0].header.chain, entries[6].header.chain);
+    let lower = declare(&mut one, &entries[3]);
+    let head = Head { chain: state, sequence: 2, hash: lower.hash, base: 0 };
+    let mut void = read_again(&[head, Head { chain: events, sequence: 6, hash: entries[6].hash, base: 6 }], &[], &[&entries[0], &lower]);
+    let begins = Head { chain: events, sequence: 3, hash: entries[3].hash, base: 3 };
+    assert_eq!(void.unbase(&events, 7), [Record::Cut(events, 0), Record::Base(begins)]);
+    assert_eq!(take(&mut void, &entries[4..]), [Place::Next; 3]);
+}
+
+#[test]
+fn a_floor_that_nothing_in_force_declares_is_taken_back() {
+    let (mut one, entries) = author(2);
+    let me = one.me;
+    let open = one.open(Now::default(), [2; 16], "again");
+    let life = one.incarnation();
+    let floor = one.seal(Now::default(), Lane::State, vec![Fact::Floor(Floor { incarnation: life })]);
+    let tip = |entry: &Entry| Head { chain: entry.header.chain, sequence: entry.header.sequence, hash: entry.hash, base: 0 };
+    let mut sound = read_again(&[tip(&floor)], &[(me, life)], &[&open, &floor]);
+    assert_eq!(sound.unfloor(me), []);
+    let mut void = read_again(&[tip(&open)], &[(me, life)], &[&open]);
+    assert_eq!(take(&mut void, &entries[..1]), [Place::Known], "it is over");
+    assert_eq!(void.unfloor(me), [Record::Unfloor(me)]);
+    assert_eq!((take(&mut void, &entries[..1]), void.unfloor(me)), (vec![Place::Next], vec![]));
+}

@@ -43,8 +43,11 @@ impl Mesh {
         let named: BTreeSet<ChainId> = heads.heads.iter().map(|head| head.chain).collect();
         let in_buckets = |chain: &ChainId| heads.complete & 1 << bucket(&chain.author) != 0;
         link.cursors.forget(heads.complete);
-        let unnamed = self.ours.iter().filter(|(chain, _)| in_buckets(chain) && !named.contains(*chain));
-        link.cursors.completed(now.mono, heads.complete, unnamed.map(|(chain, ours)| (*chain, *ours)), word);
+        // Most messages say a head or two and are complete for nobody: then there is no need to look at all chains.
+        if heads.complete != 0 {
+            let unnamed = self.ours.iter().filter(|(chain, _)| in_buckets(chain) && !named.contains(*chain));
+            link.cursors.completed(now.mono, heads.complete, unnamed.map(|(chain, ours)| (*chain, *ours)), word);
+        }
         let mut authors = BTreeSet::new();
         for head in heads.heads.iter().filter(|head| self.authors.contains(&head.chain.author)) {
             let ours = self.ours.get(&head.chain).copied().unwrap_or(0);

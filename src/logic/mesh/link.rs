@@ -105,7 +105,8 @@ impl Link {
     /// How long the peer is given to deliver what it was asked for.
     pub(super) fn patience(&self) -> Span {
         let (least, middle, most) = limits::STALL;
-        self.time.map_or(middle, |time| Span(u64::from(time) * 3 / 1000).clamp(least, most))
+        let trip = |trips: u64, time: u32| Span(u64::from(time) * trips / 1000);
+        self.time.map_or(middle, |time| trip(3, time).clamp(least, most.max(trip(2, time))))
     }
 
     /// By how much another link must be faster to be asked instead.

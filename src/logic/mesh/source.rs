@@ -124,6 +124,12 @@ impl Source {
         self.failed.iter().map(|failed| failed.until).filter(|until| now < *until).min()
     }
 
+    /// How much longer than usual a link is waited for that was asked in vain before: perhaps its disk is slow.
+    pub(super) fn patience(&self, link: LinkId) -> Span {
+        let before = self.failed.iter().find(|failed| failed.link == link);
+        before.map_or(Span::ZERO, |failed| (failed.pause / 2).min(limits::STALL_AGAIN))
+    }
+
     /// A link says to have something that is lacking here.
     pub(super) fn miss(&mut self, now: Mono, id: LinkId) {
         if self.since.is_none_or(|(_, first)| self.has_failed(now, first)) {

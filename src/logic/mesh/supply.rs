@@ -22,11 +22,11 @@ impl Mesh {
                 let choice = self.choose(now, &author).unwrap_or(id);
                 self.switch(now, author, Some(choice));
                 // It may never deliver, and nobody may say again what it has.
-                let patience = self.links.get(&choice).map_or(Span::ZERO, super::Link::patience);
+                let patience = self.patience(&author, choice);
                 self.sources.arm(author, now + patience);
             }
             Some(link) => {
-                let patience = self.links.get(&link).map_or(Span::ZERO, super::Link::patience);
+                let patience = self.patience(&author, link);
                 self.sources.arm(author, now + patience);
             }
         }
@@ -118,14 +118,14 @@ impl Mesh {
             return;
         };
         source.miss(now, claimant);
-        let Some(link) = source.link.and_then(|id| self.links.get(&id)) else {
+        let Some((id, link)) = source.link.and_then(|id| Some((id, self.links.get(&id)?))) else {
             let choice = self.choose(now, &author);
             self.switch(now, author, choice);
             return;
         };
         let source = self.sources.get(author);
         let since = source.since.map_or(now, |(at, _)| at).max(source.fed);
-        let patience = link.patience();
+        let patience = link.patience().max(source.patience(id));
         // What a busy link delivers of others may stand before it.
         let due = (since + patience).max((link.delivered + patience).min(since + patience * limits::STALL_BUSY));
         if now < due {
@@ -140,9 +140,15 @@ impl Mesh {
         if let Some(other) = other {
             source.fail(now);
             self.switch(now, author, Some(other));
-            let patience = self.links.get(&other).map_or(Span::ZERO, super::Link::patience);
+            let patience = self.patience(&author, other);
             self.sources.arm(author, now + patience);
         }
+    }
+
+    /// How long a link is waited for that is asked for an author's entries.
+    fn patience(&mut self, author: &NodeId, id: LinkId) -> Span {
+        let usual = self.links.get(&id).map_or(Span::ZERO, super::Link::patience);
+        usual.max(self.sources.get(*author).patience(id))
     }
 
     /// The best link for an author's entries: to itself; else one that says to have more; else one that does not get them

@@ -60,7 +60,11 @@ impl Node {
             self.reopen(now, reason);
         }
         if self.outlived_until().is_some_and(|until| until <= now.mono) {
+            // What faces wrote in this life is younger than anything in the other, of which this one did not know.
+            self.renewed = Some(self.journal.incarnation());
             self.reopen(now, "a later incarnation of this node is known to its peers".into());
+            // What came of that one meanwhile was not taken.
+            self.mesh.catch_up();
         }
         self.open_life(now, out);
         self.outlived.is_none()
@@ -159,6 +163,11 @@ impl Node {
         }
     }
 
+    /// Whether a life is known above the present one, which is about to be given up for it, and this is such a one.
+    pub(super) fn is_outlived_by(&self, life: Incarnation) -> bool {
+        self.outlived.is_some() && self.journal.incarnation() < life
+    }
+
     fn outlived_until(&self) -> Option<Mono> {
         self.outlived.map(|since| since + self.heartbeat_every() * 3)
     }
@@ -201,6 +210,9 @@ impl Node {
         let entry = self.journal.open(now, nonce, &reason);
         self.take_own(now, entry, out);
         out.note(Note::Incarnated { reason });
+        if let Some(before) = self.renewed {
+            self.renew_values(now, before, out);
+        }
     }
 
     /// Says again what was cut away and is true all the same. Whoever wrote it does so at once, the others

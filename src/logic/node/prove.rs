@@ -4,7 +4,7 @@
 //! the settings, proofs travel on, and what a cut took away and is true all the same is kept to be said
 //! again. After a cut everything is folded anew, which the loop does once it is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::command::{CommandId, Reply};
 use crate::base::entry::{Entry, Header, Record};
@@ -29,6 +29,12 @@ pub(super) struct Undone {
 }
 
 impl Node {
+    /// A digest of what is proved, for comparison between nodes; none if nothing is.
+    #[must_use]
+    pub fn proved(&self) -> Option<[u8; 32]> {
+        self.proofs.digest()
+    }
+
     /// Makes the roster that counts: that of the settings without those whose membership has ended.
     pub(super) fn muster(&mut self) {
         let (roster, former) = self.enrolled.iter().cloned().partition(|member| self.proofs.ending(&member.node).is_none());
@@ -102,6 +108,42 @@ impl Node {
             out.append.push(Record::Cut(chain, end));
             self.undo(now, chain, end);
             self.upkeep.refold = Some(now.mono);
+        }
+        if self.cut.is_empty() {
+            self.unbase(out);
+        }
+    }
+
+    /// Bases that only what was cut away declared do not hold: everything is folded again, so what is in force is known.
+    fn unbase(&mut self, out: &mut Effects) {
+        let ended = |head: &&Head| head.base == head.sequence && self.proofs.end(&head.chain) < u64::MAX;
+        let chains: Vec<ChainId> = self.journal.heads().filter(ended).map(|head| head.chain).collect();
+        let mut records = Vec::new();
+        for chain in chains {
+            let taken_back = self.journal.unbase(&chain, self.proofs.end(&chain));
+            if !taken_back.is_empty() {
+                self.moved.remove(&chain);
+            }
+            records.extend(taken_back);
+        }
+        let ended: BTreeSet<NodeId> =
+            self.proofs.endings().map(|(node, _)| *node).chain(self.proofs.forks().map(|(chain, _)| chain.author)).collect();
+        for author in ended {
+            let taken_back = self.journal.unfloor(author);
+            if !taken_back.is_empty() {
+                self.proofs.unfloor(&author);
+            }
+            records.extend(taken_back);
+        }
+        for record in &records {
+            if let Record::Floor(author, floor) = record {
+                self.proofs.floor(*author, *floor);
+            }
+        }
+        if !records.is_empty() {
+            out.append.append(&mut records);
+            self.mesh.reread();
+            self.mesh.catch_up();
         }
     }
 

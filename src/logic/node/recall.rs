@@ -159,7 +159,7 @@ impl Node {
                     self.undo(now, *chain, *end);
                     self.refold_soon(now.mono);
                 }
-                Record::Entry(_) | Record::Proof(_) => {}
+                Record::Entry(_) | Record::Proof(_) | Record::Unfloor(_) => {}
             }
         }
         let changed = !records.is_empty();

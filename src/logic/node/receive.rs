@@ -14,6 +14,7 @@ use crate::logic::effect::{Effect, Effects};
 use crate::logic::journal::Place;
 use crate::logic::liveness::Liveness;
 use crate::logic::node::Node;
+use crate::logic::proof;
 use crate::logic::request::Taken;
 
 /// What an asker is told who asks more than others would answer.
@@ -87,7 +88,7 @@ impl Node {
         if self.fault.is_some() {
             return;
         }
-        let mut known = Vec::new();
+        let (mut known, mut words) = (Vec::new(), Vec::new());
         for entry in entries {
             let header = &entry.header;
             let (chain, sequence) = (header.chain, header.sequence);
@@ -103,6 +104,11 @@ impl Node {
             }
             if chain.author == self.me {
                 self.recognized(now, &entry, out);
+                // A life above this one may say that nothing of this one is in force. That waits until the next one has
+                // said again what holds of it.
+                if self.is_outlived_by(chain.incarnation) {
+                    continue;
+                }
             }
             let mut place = self.journal.accept(&entry);
             // What has no place here may say where its chain begins now, and then have one.
@@ -122,6 +128,7 @@ impl Node {
                     self.fold(now.mono, true, &entry);
                     out.append.push(entry.clone().into());
                     self.declare(now, &entry, out);
+                    words.extend(proof::has_words(&entry).then_some(entry));
                 }
                 Place::Known => {
                     self.mesh.has(link, chain, sequence);
@@ -140,6 +147,9 @@ impl Node {
                     out.note(Note::Refused { peer, reason: format!("entry {} of {chain}: {why}", entry.header.sequence) });
                 }
             }
+        }
+        if !words.is_empty() {
+            self.prove(now, &words, Some(link), out);
         }
         self.compare(now, link, known, out);
     }

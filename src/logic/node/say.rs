@@ -96,7 +96,7 @@ impl Node {
 
     /// Says on a lane what this version has no kind for, as a later version would: networks of mixed versions are tried with it.
     pub fn foretell(&mut self, now: Now, lane: Lane, fact: Fact, out: &mut Effects) {
-        if self.fault.is_none() && self.opening.is_none() {
+        if self.unable().is_none() && self.opening.is_none() {
             let entry = self.journal.seal(now, lane, vec![fact]);
             self.take_own(now, entry, out);
         }

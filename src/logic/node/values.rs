@@ -1,7 +1,7 @@
 //! The key/value store's place in a node: what faces ask to be written, and what they are shown.
 
 use crate::base::command::{CommandId, Reply};
-use crate::base::id::Lane;
+use crate::base::id::{Incarnation, Lane};
 use crate::base::kv::{Values, Write};
 use crate::base::limits;
 use crate::base::time::Now;
@@ -54,6 +54,27 @@ impl Node {
             out.then(Effect::Show(values));
         }
         out.then.extend(replies);
+    }
+
+    /// Writes as new in this life what was written first in one before it.
+    pub(super) fn renew_values(&mut self, now: Now, before: Incarnation, out: &mut Effects) {
+        let life = self.journal.incarnation();
+        let mut words = self.parts.renewed(&self.me, before).into_iter().peekable();
+        while words.peek().is_some() {
+            let revision = self.journal.next_lamport();
+            let (mut facts, mut bytes) = (Vec::new(), 0);
+            while let Some(fact) = words.peek().map(|word| word.fact(life, revision)) {
+                bytes += fact.body().len() + 6;
+                if !facts.is_empty() && (limits::KV_BATCH < bytes || limits::ENTRY_FACTS <= facts.len()) {
+                    break;
+                }
+                facts.push(fact);
+                words.next();
+            }
+            let entry = self.journal.seal(now, Lane::State, facts);
+            self.upkeep.checkpoints.weigh(entry.bytes().len());
+            self.take_own(now, entry, out);
+        }
     }
 
     fn write_batch(&mut self, now: Now, writes: &[Write], out: &mut Effects) -> Reply {
