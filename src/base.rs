@@ -24,3 +24,4 @@ pub mod template;
 pub mod time;
 pub mod view;
 pub mod wire;
+pub mod wish;

@@ -194,7 +194,7 @@ async fn deliver(manners: Manners, to: &[&str]) -> (Delivery, Seen) {
 #[tokio::test]
 async fn an_accepted_mail_arrives_once_with_its_header() {
     let (delivery, seen) = deliver(Manners::default(), &["ops@example.org", "Night <night@example.org>"]).await;
-    assert_eq!(delivery, Delivery { success: true, detail: "250 2.0.0 Ok: queued as 4F3".into(), refused: vec![] });
+    assert_eq!(delivery, Delivery { success: true, detail: "250 2.0.0 Ok: queued as 4F3".into(), refused: vec![], after: None });
     let mails = seen.mails();
     assert_eq!(mails.len(), 1);
     let (head, body) = mails[0].split_once("\r\n\r\n").unwrap();
@@ -347,7 +347,7 @@ async fn without_starttls_nothing_is_sent() {
 async fn a_dry_run_counts_as_told_and_connects_to_nobody() {
     let mail = Mail { dry_run: true, ..settings(9) };
     let delivery = carry(&mail, None, &errand(&["a@example.org"])).await;
-    assert_eq!(delivery, Delivery { success: true, detail: "dry run".into(), refused: vec![] });
+    assert_eq!(delivery, Delivery { success: true, detail: "dry run".into(), refused: vec![], after: None });
 }
 
 /// Which certificates a host trusts is said to a process by its environment, which a test may not

@@ -4,7 +4,7 @@ use crate::base::id::{IncidentId, NodeId};
 use crate::base::kv::Write;
 use crate::base::notice::Delivery;
 use crate::base::settings::Phase;
-use crate::base::time::{Micros, Span};
+use crate::base::time::{Micros, Span, Wall};
 use crate::base::wire::Answer;
 
 /// Names a command under way.
@@ -68,6 +68,25 @@ pub enum Command {
     },
     /// This node writes all of this in its part of the key/value store, or none of it.
     Write(Vec<Write>),
+    /// A program wants an action to be done on one node of the network, and waits for it.
+    Wish {
+        /// Its name, the same on all nodes.
+        name: String,
+        /// For how long to wait; at most [`crate::base::wish::WAIT_MOST`].
+        within: Span,
+    },
+    /// The program that was told to act says that it does.
+    KeepWish {
+        /// The action.
+        name: String,
+    },
+    /// The program that was told to act has ended.
+    FinishWish {
+        /// The action.
+        name: String,
+        /// Its exit code, or why it could not even begin.
+        ended: Result<u8, String>,
+    },
     /// Find the way to a node over the links that there are now.
     Trace {
         /// To which.
@@ -102,6 +121,25 @@ pub enum Reply {
     Unsilenced(String),
     /// The way to the node, or none was found in time.
     Traced(Option<Way>),
+    /// The program that asked is to act now, and to say so again within this time, each time.
+    Chosen(Span),
+    /// It may act on, for this time.
+    Kept(Span),
+    /// Its end is written down.
+    Finished,
+    /// The action was performed.
+    Performed {
+        /// Name of the node.
+        by: String,
+        /// When, by that node's wall clock.
+        at: Wall,
+        /// The exit code, where it is known.
+        code: Option<u8>,
+        /// The same, for people.
+        detail: String,
+    },
+    /// The action was not performed in time, as far as is known here, and why.
+    Unsettled(String),
     /// What became of an example, by channel, in the order of the file.
     Tried(Vec<Tried>),
     /// It was not done, and why, with the remedy.

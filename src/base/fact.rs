@@ -435,6 +435,9 @@ pub struct Done {
     /// The `Opened` entries that the action told of.
     #[n(6)]
     pub covers: Vec<EntryHash>,
+    /// After a failure: the server asks not to be tried again, by anybody, before so many seconds have passed.
+    #[n(7)]
+    pub after: Option<u32>,
 }
 
 /// Measurements of one period, a column per quantity; all columns have the length of `targets`.

@@ -65,6 +65,10 @@ pub enum Note {
     Failed { channel: String, by: String, detail: String },
     /// This node is cut off.
     Isolated,
+    /// A program of this host was told to act.
+    Performing { action: String },
+    /// What became of an action of a program.
+    Performed { action: String, by: String, detail: String },
     /// This node is not cut off any more.
     Rejoined,
     /// A new life began.
@@ -86,6 +90,8 @@ impl Note {
             | Self::Unsilenced { .. }
             | Self::Sending { .. }
             | Self::Told { .. }
+            | Self::Performing { .. }
+            | Self::Performed { .. }
             | Self::Rejoined
             | Self::Judged { .. }
             | Self::Incarnated { .. } => Level::Info,
@@ -124,6 +130,8 @@ impl Note {
             Self::Sending { .. } => "sending",
             Self::Told { .. } => "told",
             Self::Failed { .. } => "failed",
+            Self::Performing { .. } => "performing",
+            Self::Performed { .. } => "performed",
             Self::Isolated => "isolated",
             Self::Rejoined => "rejoined",
             Self::Incarnated { .. } => "incarnated",
@@ -166,6 +174,8 @@ impl std::fmt::Display for Note {
             Self::Sending { channel, subject } => write!(f, "telling {channel}: {subject}"),
             Self::Told { channel, by, detail } => write!(f, "{by} told {channel}: {detail}"),
             Self::Failed { channel, by, detail } => write!(f, "{by} could not tell {channel}: {detail}"),
+            Self::Performing { action } => write!(f, "this node performs {action}"),
+            Self::Performed { action, by, detail } => write!(f, "{action} on {by}: {detail}"),
             Self::Isolated => {
                 f.write_str("this node is isolated: no link and no reference answers; it casts no vote and tells nothing about targets")
             }

@@ -135,6 +135,8 @@ pub struct Delivery {
     pub detail: String,
     /// Recipients refused for good.
     pub refused: Vec<String>,
+    /// The server asks not to be tried again before this time has passed.
+    pub after: Option<Span>,
 }
 
 /// The three ways in which an errand can end.
@@ -164,7 +166,7 @@ impl Delivery {
     /// Nobody has it, and it may work another time.
     #[must_use]
     pub fn failed(detail: impl Into<String>) -> Self {
-        Self { success: false, detail: detail.into(), refused: Vec::new() }
+        Self { success: false, detail: detail.into(), refused: Vec::new(), after: None }
     }
 
     /// In which of the three ways it ended.

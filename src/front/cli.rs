@@ -6,6 +6,7 @@
 
 mod client;
 mod incident;
+mod intent;
 mod journal;
 mod kv;
 mod node;
@@ -115,6 +116,11 @@ enum Verb {
         #[command(subcommand)]
         verb: notify::Verb,
     },
+    /// Actions that one node performs for all
+    Intent {
+        #[command(subcommand)]
+        verb: intent::Verb,
+    },
     /// End a node's membership, because its key may be in wrong hands (root only, on an admin node)
     Revoke {
         /// Its name, or its key in hexadecimal
@@ -186,6 +192,8 @@ enum Trouble {
 enum Answer {
     Yes,
     No,
+    /// As a command ended that was run.
+    Code(u8),
 }
 
 /// Runs peerwatchctl; `clock` says what time it is.
@@ -207,6 +215,7 @@ pub fn main(clock: fn() -> Now) -> ExitCode {
     match ended {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Code(code)) => ExitCode::from(code),
         Err(trouble) => complain(&trouble),
     }
 }
@@ -239,6 +248,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         Verb::Events { most } => return incident::events(flags, *most, &terminal).await,
         Verb::Kv { verb } => return kv::run(flags, verb, clock, &terminal).await,
         Verb::Notify { verb } => return notify::run(flags, verb, &terminal).await,
+        Verb::Intent { verb } => return intent::run(flags, verb).await,
         _ => {}
     }
     let views = chosen(flags, picture::views(&Client::connect(Span::ZERO).await?.objects().await?))?;
@@ -264,6 +274,7 @@ async fn run(flags: &Flags, clock: fn() -> Now) -> Result<Answer, Trouble> {
         | Verb::Trace { .. }
         | Verb::Kv { .. }
         | Verb::Notify { .. }
+        | Verb::Intent { .. }
         | Verb::Journal { .. }
         | Verb::Revoke { .. }
         | Verb::Network { .. } => String::new(),

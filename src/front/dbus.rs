@@ -10,6 +10,7 @@
 
 mod archive;
 mod incident;
+mod intents;
 mod manager;
 mod network;
 mod node;
@@ -33,6 +34,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, DBusError as _, ObjectPath, OwnedObjectPath};
 
 use self::incident::Incident;
+use self::intents::Intents;
 use self::manager::Manager;
 use self::network::{Network, Shape};
 use self::node::Node;
@@ -109,9 +111,10 @@ pub async fn serve(address: BusAddress, desks: Desks) -> Result<Bus, BusError> {
         BusAddress::At(address) => Builder::address(address.as_str()),
     };
     let manager = Manager::new(desks.clone());
-    let values = Values::new(desks.clone());
-    let root = outline::describe(&manager) + &outline::describe(&values) + &outline::describe(&ObjectManager);
-    let builder = builder.serve_at(path::ROOT, manager).serve_at(path::ROOT, values);
+    let (values, intents) = (Values::new(desks.clone()), Intents::new(desks.clone()));
+    let root =
+        outline::describe(&manager) + &outline::describe(&intents) + &outline::describe(&values) + &outline::describe(&ObjectManager);
+    let builder = builder.serve_at(path::ROOT, manager).serve_at(path::ROOT, values).serve_at(path::ROOT, intents);
     let builder = builder.serve_at(path::ROOT, ObjectManager).method_timeout(PATIENCE);
     let built = tokio::time::timeout(PATIENCE, builder.build()).await;
     let built = built.map_err(|_| BusError::Unreachable("it does not answer".into()))?;

@@ -148,16 +148,16 @@ impl Finished {
         let said = if self.said.is_empty() { String::new() } else { format!(": {}", self.said) };
         let (detail, refused) = match self.ending {
             Ending::Code(0) if said.is_empty() => {
-                return Delivery { success: true, detail: clip(format!("{what} took it")), refused: vec![] };
+                return Delivery { success: true, detail: clip(format!("{what} took it")), refused: vec![], after: None };
             }
-            Ending::Code(0) => return Delivery { success: true, detail: clip(self.said), refused: vec![] },
+            Ending::Code(0) => return Delivery { success: true, detail: clip(self.said), refused: vec![], after: None },
             Ending::Code(code) if FOR_GOOD.contains(&code) => (format!("{what} refused it (exit code {code}){said}"), vec![to.to_owned()]),
             Ending::Code(code) => (format!("{what} failed with exit code {code}{said}"), vec![]),
             Ending::Signal(signal) => (format!("{what} was ended by signal {signal}{said}"), vec![]),
             Ending::Late(within) => (format!("{what} did not finish within {within} and was ended"), vec![]),
             Ending::Absent(why) => (format!("{what} cannot be run: {why}"), vec![]),
         };
-        Delivery { success: false, detail: clip(detail), refused }
+        Delivery { success: false, detail: clip(detail), refused, after: None }
     }
 }
 

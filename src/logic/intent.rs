@@ -10,6 +10,8 @@
 //! has begun; a grant is released by the candidate's yield or receipt, or when the candidate is dead
 //! and the lease has passed here. The parent seals what [`Intents::turn`] returns, one step at a time.
 
+mod terms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,8 +21,10 @@ use crate::base::id::{ChainId, Domain, EntryHash, Incarnation, IntentKey, NodeId
 use crate::base::limits;
 use crate::base::time::{Mono, Now, Span, Wall};
 
+pub use self::terms::{Electorate, Source, Step, Wanted};
+
 /// All intents of the network, and this node's ballots.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Intents {
     me: NodeId,
     lease: Span,
@@ -29,17 +33,29 @@ pub struct Intents {
     contested: BTreeMap<IntentKey, BTreeSet<EntryHash>>,
     receipts: BTreeMap<IntentKey, Receipt>,
     failures: BTreeMap<IntentKey, BTreeMap<NodeId, u32>>,
+    /// Who was refused for good, and would be again.
+    refusals: BTreeMap<IntentKey, BTreeSet<NodeId>>,
     own: BTreeMap<Domain, Own>,
     /// Since when a grant of this node binds it, by ballot.
     bound: BTreeMap<EntryHash, Mono>,
     /// Ballots whose candidates died and whose lease has passed here.
     expired: BTreeSet<EntryHash>,
-    /// Keys that failed lately: when that was learnt, and what was said in the last such receipt.
-    failed: BTreeMap<IntentKey, (Mono, u64, String)>,
+    /// Keys that failed lately.
+    failed: BTreeMap<IntentKey, Failure>,
+}
+
+/// The last failure of an action.
+#[derive(Clone, Debug, Default)]
+struct Failure {
+    /// When it was learnt here, and how long after that nobody is to try.
+    at: Mono,
+    after: Span,
+    lamport: u64,
+    detail: String,
 }
 
 /// One proposal and what was said to it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Ballot {
     proposal: Option<(NodeId, Propose)>,
     grants: BTreeMap<NodeId, BTreeSet<IntentKey>>,
@@ -51,14 +67,14 @@ struct Ballot {
 }
 
 /// This node's ballot in a domain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Own {
     ballot: EntryHash,
     begun: Mono,
     stage: Stage,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
     /// Votes are being gathered.
     Asking,
@@ -89,85 +105,6 @@ pub struct Receipt {
     pub covers: Arc<[EntryHash]>,
 }
 
-/// Actions of one domain that are wanted.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// What they have in common.
-    pub domain: Domain,
-    /// The actions, and since when each is wanted here.
-    pub keys: Vec<(IntentKey, Mono)>,
-    /// What falls within this time leaves together.
-    pub window: Span,
-    /// Who can perform them and is alive, this node included if it can.
-    pub capable: Vec<NodeId>,
-}
-
-/// Whom this node sees, and what it may do itself.
-pub struct Electorate<'a> {
-    /// Voters alive and heard within [`limits::VOTER_SILENCE`], without this node.
-    pub voters: Vec<NodeId>,
-    /// Voters alive but silent for longer: not awaited, but named.
-    pub silent: Vec<NodeId>,
-    /// Whether this node may grant: its last commit worked and its time of silence is over.
-    pub voting: bool,
-    /// Whether it has said so for long enough that all who can hear it await its vote: only then may it
-    /// ask and act, or two nodes that begin to vote at the same moment would not know of each other.
-    pub announced: bool,
-    /// Members enrolled, this node included.
-    pub enrolled: usize,
-    /// Those of them that are expected to be there always: a majority is of these.
-    pub steady: BTreeSet<NodeId>,
-    /// For how long this node has seen no other member alive; none while it sees one.
-    pub alone: Option<Span>,
-    /// More than half of the enrolled members must grant.
-    pub majority: bool,
-    /// Whether a node is given up and its links are read to the end.
-    pub dead: &'a dyn Fn(&NodeId) -> bool,
-    /// Whether a node says that it does not vote, or has been silent for long: it will not act on an old ballot.
-    pub idle: &'a dyn Fn(&NodeId) -> bool,
-    /// Whether a linked node has stored this entry: any will do, also one that must not vote.
-    pub held: &'a dyn Fn(&ChainId, u64) -> bool,
-    /// The rendezvous hash of a node in a domain.
-    pub hash: &'a dyn Fn(&Domain, &NodeId) -> [u8; 32],
-    /// The Message-ID for a group of keys that has none yet.
-    pub message: &'a dyn Fn(&[IntentKey]) -> String,
-}
-
-/// What the parent must do next; after a `Write` it folds the entry and asks again.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Seal this fact in an entry of its own and fold it; then call [`Intents::wrote`].
-    Write(Fact),
-    /// Perform the action for these keys.
-    Act {
-        /// The ballot that won.
-        ballot: EntryHash,
-        /// The domain.
-        domain: Domain,
-        /// The group.
-        keys: Vec<IntentKey>,
-        /// The Message-ID.
-        message: String,
-        /// The time that it may take.
-        within: Span,
-    },
-}
-
-/// Who said something, and how it is ordered without clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Source {
-    /// The entry's hash.
-    pub entry: EntryHash,
-    /// Its author.
-    pub author: NodeId,
-    /// Its Lamport number.
-    pub lamport: u64,
-    /// Its author's wall clock.
-    pub wall: Wall,
-    /// In which life of its author, and with which number on the events lane.
-    pub place: (Incarnation, u64),
-}
-
 impl Intents {
     /// Knows of nothing yet.
     #[must_use]
@@ -179,6 +116,7 @@ impl Intents {
             contested: BTreeMap::new(),
             receipts: BTreeMap::new(),
             failures: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             own: BTreeMap::new(),
             bound: BTreeMap::new(),
             expired: BTreeSet::new(),
@@ -275,7 +213,7 @@ impl Intents {
         self.own.retain(|_, own| own.ballot != ballot);
         let known = self.ballots.get(&ballot)?;
         let executing = known.executing.get(&self.me).filter(|_| !known.done.contains(&self.me))?.clone();
-        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers })
+        Some(Done { ballot, keys, success, detail, message: executing.message, refused, covers, after: None })
     }
 
     /// The receipt of a key, if its action was performed.
@@ -312,10 +250,17 @@ impl Intents {
                 message: message.clone(),
                 refused: Vec::new(),
                 covers: covers.to_vec(),
+                after: None,
             };
             undone.entry(*ballot).or_insert_with(fresh).keys.push(*key);
         }
         undone.into_values().collect()
+    }
+
+    /// Whether all of these have failed to perform an action that is not performed.
+    #[must_use]
+    pub fn fails_for(&self, key: &IntentKey, nodes: &[NodeId]) -> bool {
+        !self.receipts.contains_key(key) && nodes.iter().all(|node| 0 < self.failures_of(key, node))
     }
 
     /// How often an action for a key failed.
@@ -327,7 +272,7 @@ impl Intents {
     /// What the last failed action for a key met with.
     #[must_use]
     pub fn last_failure(&self, key: &IntentKey) -> Option<String> {
-        self.failed.get(key).map(|(_, _, detail)| detail.clone())
+        self.failed.get(key).map(|failure| failure.detail.clone())
     }
 
     /// All votes and receipts, as text: equal on nodes with equal heads and roster.
@@ -373,10 +318,14 @@ impl Intents {
                 self.failed.remove(key);
             } else {
                 *self.failures.entry(*key).or_default().entry(source.author).or_default() += 1;
+                if !done.refused.is_empty() {
+                    self.refusals.entry(*key).or_default().insert(source.author);
+                }
                 let failed = self.failed.entry(*key).or_default();
-                failed.0 = now;
-                if (failed.1, &failed.2) <= (source.lamport, &done.detail) {
-                    (failed.1, failed.2) = (source.lamport, done.detail.clone());
+                failed.at = now;
+                let after = Span::secs(done.after.unwrap_or(0).into()).min(limits::RETRY_MOST);
+                if (failed.lamport, &failed.detail, failed.after) <= (source.lamport, &done.detail, after) {
+                    (failed.lamport, failed.detail, failed.after) = (source.lamport, done.detail.clone(), after);
                 }
             }
         }
@@ -540,10 +489,13 @@ impl Intents {
         let rank = |node: &NodeId| (failures(node), (electorate.hash)(&wanted.domain, node), *node);
         let mine = rank(&self.me);
         let place = wanted.capable.iter().filter(|node| rank(node) < mine).count() as u64;
-        let failed = keys.iter().filter_map(|key| self.failed.get(key)).map(|(at, _, _)| at).max();
-        let from = failed.map_or(first + wanted.window, |failed| (*failed).max(first + wanted.window));
+        let failed = keys.iter().filter_map(|key| self.failed.get(key)).map(|failure| failure.at + failure.after).max();
+        let from = failed.map_or(first + wanted.window, |failed| failed.max(first + wanted.window));
+        let refused = |key: &IntentKey| self.refusals.get(key).is_some_and(|nodes| nodes.contains(&self.me));
         let pause = match failures(&self.me) {
             0 => Span::ZERO,
+            // It would be refused again, until somebody has changed something.
+            _ if keys.iter().any(refused) => REFUSED,
             times => Span(limits::RETRY_FIRST.0 << (times - 1).min(16)).min(limits::RETRY_MOST),
         };
         from + pause + limits::TURN_OF_RANK * place <= now
@@ -577,6 +529,9 @@ impl Ballot {
         self.proposal.as_ref().and_then(|(candidate, _)| self.executing.get(candidate))
     }
 }
+
+/// Between two attempts of a node that was refused for good: something may have been put right meanwhile.
+const REFUSED: Span = Span::secs(3600);
 
 #[cfg(test)]
 mod tests;

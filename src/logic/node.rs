@@ -5,6 +5,7 @@
 //! folds) apart from what this run of the daemon knows for itself, so that the folds can be made
 //! anew from the store at any time: after a failed commit nothing of that turn has happened.
 
+mod ails;
 mod chronicle;
 mod decide;
 mod example;
@@ -22,6 +23,7 @@ mod silence;
 mod tend;
 mod values;
 mod watch;
+mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,8 +55,8 @@ use crate::logic::node::life::Waiting;
 use crate::logic::node::prove::Undone;
 use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
-use crate::logic::past::Recent;
 use crate::logic::outside::Outside;
+use crate::logic::past::Recent;
 use crate::logic::proof::Proofs;
 use crate::logic::quiet::Quiet;
 use crate::logic::rank::Ranks;
@@ -65,6 +67,7 @@ use crate::logic::schedule::Schedule;
 use crate::logic::standing::{Standings, Tally};
 use crate::logic::twin::Twins;
 use crate::logic::verdict::Verdicts;
+use crate::logic::wish::Wishes;
 
 /// What a node needs to know of itself and its network. Complete; replaced whole on reload.
 #[derive(Clone, Debug)]
@@ -125,6 +128,7 @@ pub struct Node {
     verdicts: Verdicts,
     notices: Notices,
     requests: Requests,
+    wishes: Wishes,
     /// What faces asked to be written in this turn.
     writes: Vec<(CommandId, Vec<Write>)>,
     rollups: Rollups,
@@ -296,6 +300,7 @@ impl Node {
             verdicts: Verdicts::default(),
             notices: Notices::default(),
             requests: Requests::new(now.mono),
+            wishes: Wishes::default(),
             writes: Vec::new(),
             rollups: Rollups::default(),
             upkeep: Upkeep::new(now.mono),
@@ -406,6 +411,7 @@ impl Node {
             // What may not be written yet is considered when it may.
             self.incidents.deadline().filter(|_| self.unable().is_none()),
             self.requests.deadline(),
+            self.wishes.deadline(),
             self.upkeep.refold.filter(|_| self.fault.is_none()),
             self.life_deadline(),
         ];
@@ -421,6 +427,7 @@ impl Node {
             self.errands.retain(|_, sent| !sent.fresh);
             self.errands.values_mut().for_each(|sent| sent.noted = false);
             self.parts.undone();
+            self.wishes.undo(|ballot| self.errands.contains_key(ballot));
             self.rollups.undo();
             self.mesh.rewind();
         }
@@ -555,14 +562,16 @@ impl Node {
             self.consider(now, out);
             self.flush(now, out);
             self.vote(now, out);
+            self.consider_channels(now, out);
             self.tend(now, out);
         }
         self.write_values(now, writes, out);
-        let waiting = writes && (self.intents.is_busy() || !self.wanted.is_empty());
+        let waiting = writes && (self.intents.is_busy() || !self.wanted.is_empty() || !self.wishes.is_empty());
         self.nudge = waiting.then(|| now.mono + Span(500));
         self.look(now, out);
         self.beat(now, out);
         self.answer_commands(now, out);
+        self.answer_wishes(now, out);
         self.with_mesh(|mesh, known| mesh.dial(now, known, out));
         let moved: Vec<Head> = std::mem::take(&mut self.moved).into_values().collect();
         self.with_mesh(|mesh, known| mesh.pump(now, &moved, known, out));

@@ -29,7 +29,7 @@ async fn an_example_is_asked_of_the_node_and_told_by_channel() {
         let asked = async {
             let asked = rooms[0].commands.recv().await.unwrap();
             assert_eq!(asked.command, expected);
-            let delivery = Delivery { success: true, detail: "250 queued".into(), refused: vec!["gone@example.org".into()] };
+            let delivery = Delivery { success: true, detail: "250 queued".into(), refused: vec!["gone@example.org".into()], after: None };
             let failed = Delivery::failed("no answer");
             let tried = [("ops", "mail", delivery), ("chat", "webhook", failed)];
             let tried = tried.map(|(channel, way, delivery)| Tried { channel: channel.into(), way, delivery });

@@ -109,7 +109,7 @@ const PLAIN: &str = "webhook = { url = \"http://127.0.0.1:PORT/hook?x=1\" }";
 #[tokio::test]
 async fn without_a_preset_the_whole_notice_is_sent_as_json() {
     let (delivery, asked) = tell(OK, PLAIN, down()).await;
-    assert_eq!(delivery, Delivery { success: true, detail: "HTTP 200: ok".into(), refused: vec![] });
+    assert_eq!(delivery, Delivery { success: true, detail: "HTTP 200: ok".into(), refused: vec![], after: None });
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].line, "POST /hook?x=1 HTTP/1.1");
     assert_eq!(asked[0].header("content-type"), Some("application/json"));
@@ -179,6 +179,19 @@ async fn what_a_server_answers_is_one_of_three_fates() {
             assert!(delivery.detail.contains(&format!("HTTP {status}")), "{delivery:?}");
             assert_eq!(delivery.refused.is_empty(), fate != Fate::Refused, "{delivery:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_a_server_asks_for_is_read_in_seconds_and_as_a_date() {
+    for (after, expected) in [
+        ("120", Some(Span::secs(120))),
+        ("Fri, 20 Nov 2026 07:01:30 GMT", Some(Span::secs(90))),
+        ("Fri, 20 Nov 2026 06:00:00 GMT", None),
+        ("soon", None),
+    ] {
+        let (delivery, _) = tell(&[Manner::Busy(after)], PLAIN, down()).await;
+        assert_eq!((delivery.fate(), delivery.after), (Fate::Later, expected), "{after}");
     }
 }
 

@@ -30,7 +30,7 @@ async fn a_hook_reads_the_notice_and_nothing_else_of_this_daemon() {
     let seen = place.path().join("seen");
     let text = format!("cat > {0}; echo \"$1\" > {0}.arguments; env > {0}.environment; echo paged", seen.display());
     let delivery = hook(&text, Span::secs(20)).await;
-    assert_eq!(delivery, Delivery { success: true, detail: "paged".into(), refused: vec![] });
+    assert_eq!(delivery, Delivery { success: true, detail: "paged".into(), refused: vec![], after: None });
     let read: serde_json::Value = serde_json::from_slice(&fs::read(&seen).unwrap()).unwrap();
     assert_eq!((&read["incidents"][0]["incident"], &read["channel"]), (&json!("shop#3"), &json!("ops")));
     let beside = |end: &str| fs::read_to_string(seen.with_extension(end)).unwrap();

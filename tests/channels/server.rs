@@ -40,6 +40,8 @@ pub(crate) enum Manner {
     Silent,
     /// A body without end.
     Endless,
+    /// Too many requests, with this `Retry-After`; the server's clock is always the same.
+    Busy(&'static str),
     /// The connection ends once the request is read.
     Closes,
 }
@@ -117,6 +119,10 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner, 
             let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nlocation: /elsewhere\r\n\r\n", body.len());
             // A status that has no body ends with its head.
             stream.write_all(if status == 204 { head.replace("content-length: 0\r\n", "") } else { head + &body }.as_bytes()).await
+        }
+        Manner::Busy(after) => {
+            let head = "HTTP/1.1 429 Said\r\ncontent-length: 0\r\ndate: Fri, 20 Nov 2026 07:00:00 GMT\r\n";
+            stream.write_all(format!("{head}retry-after: {after}\r\n\r\n").as_bytes()).await
         }
         Manner::Silent => {
             let mut rest = Vec::new();

@@ -1,6 +1,6 @@
 //! What channels want, decided by a whole node, and examples of notices: a lone node, whose world is made here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peerwatch::base::command::{Command, CommandId, Reply};
 use peerwatch::base::entry::{Entry, Past, Record};
@@ -38,6 +38,8 @@ struct Alone {
     /// What its calendar says at zero.
     wall: i64,
     well: bool,
+    /// Nobody takes anything.
+    fails: bool,
 }
 
 fn settings() -> Settings {
@@ -56,7 +58,8 @@ impl Alone {
         let mut out = Effects::default();
         let node = Node::restore(settings(), 1, &Past::of(&entries), entries.clone().into_iter(), beginning, now, &mut out);
         let (inputs, sent, replies, tried) = (vec![], vec![], vec![], vec![]);
-        let mut alone = Self { node, entries, inputs, sent, replies, tried, at, wall: wall - i64::try_from(at).unwrap(), well: true };
+        let mut alone =
+            Self { node, entries, inputs, sent, replies, tried, at, wall: wall - i64::try_from(at).unwrap(), well: true, fails: false };
         alone.perform(out);
         alone
     }
@@ -85,7 +88,10 @@ impl Alone {
                 }
                 Effect::Carry(errand) => {
                     self.sent.push((errand.channel.clone(), errand.letter.subject.clone()));
-                    let delivery = Delivery { success: true, detail: "taken".into(), refused: vec![] };
+                    let delivery = match self.fails {
+                        true => Delivery::failed("connection refused"),
+                        false => Delivery { success: true, detail: "taken".into(), refused: vec![], after: None },
+                    };
                     self.inputs.push(Input::Delivered { ballot: errand.ballot, delivery });
                 }
                 Effect::Try(_, errands) => self.tried.extend(errands),
@@ -102,6 +108,18 @@ impl Alone {
             told.entry(channel).or_default().push(subject);
         }
         told
+    }
+
+    fn command(&mut self, id: u64, command: Command) {
+        self.inputs.push(Input::Command { id: CommandId(id), command });
+        self.run(1);
+    }
+
+    /// Open incidents, by name.
+    fn open(&mut self) -> Vec<String> {
+        let now = Now { mono: Mono(self.at), wall: Wall(self.wall) };
+        let view = self.node.view(now);
+        view.incidents.iter().filter(|incident| incident.open).map(|incident| incident.id.to_string()).collect()
     }
 
     fn ask(&mut self, channel: Option<&str>, phase: Phase) {
@@ -180,4 +198,69 @@ fn an_example_leaves_by_the_channels_that_are_asked_for_and_says_that_it_is_one(
         [Reply::Refused("network home has no channel \"nobody\"; it has: all, web, other, day, night, incapable".into())]
     );
     assert_eq!((alone.entries.len(), alone.told()), (written, lists(&[])), "nothing of it is in the journal");
+}
+
+#[test]
+fn a_channel_by_which_nobody_can_be_told_is_an_incident_until_it_has_told() {
+    let mut alone = Alone::start(vec![], 0, NOON);
+    alone.run(120);
+    assert_eq!(alone.open(), [""; 0]);
+    (alone.well, alone.fails) = (false, true);
+    alone.run(240);
+    let channels = ["channel:all#1", "channel:day#1", "channel:incapable#1", "channel:other#1", "channel:web#1"];
+    let ailing: Vec<String> = alone.open().into_iter().filter(|id| id.starts_with("channel:")).collect();
+    assert_eq!(ailing.iter().map(String::as_str).collect::<BTreeSet<_>>(), channels.into());
+    let before = alone.sent.len();
+    assert!(alone.sent.iter().all(|(_, subject)| !subject.contains("channel:")), "it is shown, and told to nobody: {:?}", alone.sent);
+    alone.fails = false;
+    alone.run(1200);
+    assert!(before < alone.sent.len());
+    let ailing: Vec<String> = alone.open().into_iter().filter(|id| id.starts_with("channel:")).collect();
+    assert_eq!(ailing, ["channel:incapable#1"], "what nobody can do stays so");
+    alone.well = true;
+    alone.run(180);
+    let told = alone.told();
+    assert!(told.values().flatten().all(|subject| !subject.contains("channel:")), "{told:?}");
+}
+
+#[test]
+fn a_program_is_told_to_act_and_its_end_is_known_to_whoever_asks_later() {
+    let mut alone = Alone::start(vec![], 0, NOON);
+    alone.run(120);
+    let wish = || Command::Wish { name: "job".into(), within: Span::secs(60) };
+    alone.command(1, wish());
+    alone.command(2, wish());
+    alone.run(5);
+    assert_eq!(alone.replies, [Reply::Chosen(Span::secs(15))], "one of them");
+    alone.run(6);
+    alone.command(3, Command::KeepWish { name: "job".into() });
+    alone.run(10);
+    alone.command(4, Command::FinishWish { name: "job".into(), ended: Ok(7) });
+    alone.run(2);
+    let [_, kept, finished, Reply::Performed { by, code: Some(7), .. }] = &alone.replies[..] else { panic!("{:?}", alone.replies) };
+    assert_eq!((kept, finished, by.as_str()), (&Reply::Kept(Span::secs(15)), &Reply::Finished, "ber1"));
+
+    // Another run of the daemon, with the same journal.
+    let mut later = Alone::start(alone.entries.clone(), alone.at, NOON);
+    later.command(1, wish());
+    assert!(matches!(&later.replies[..], [Reply::Performed { code: Some(7), .. }]), "{:?}", later.replies);
+    later.command(2, Command::FinishWish { name: "job".into(), ended: Ok(0) });
+    assert!(matches!(&later.replies[1..], [Reply::Refused(_)]), "{:?}", later.replies);
+}
+
+#[test]
+fn a_program_that_says_nothing_is_taken_for_gone_and_the_next_acts() {
+    let mut alone = Alone::start(vec![], 0, NOON);
+    alone.run(120);
+    let wish = || Command::Wish { name: "job".into(), within: Span::secs(100) };
+    alone.command(1, wish());
+    alone.command(2, wish());
+    alone.run(14 + 20);
+    assert_eq!(alone.replies, [Reply::Chosen(Span::secs(15)), Reply::Chosen(Span::secs(15))]);
+    alone.command(3, Command::FinishWish { name: "job".into(), ended: Err("no such file".into()) });
+    alone.run(2);
+    alone.command(4, Command::Wish { name: "job".into(), within: Span::secs(5) });
+    alone.run(10);
+    let Some(Reply::Unsettled(why)) = alone.replies.last() else { panic!("{:?}", alone.replies) };
+    assert!(why.contains("no such file"), "{why}");
 }

@@ -16,9 +16,9 @@ fn tried(channel: &str, way: &'static str, delivery: Delivery) -> Tried {
 async fn examples_are_printed_by_channel_and_answer_yes_only_if_all_were_told() {
     let bus = PrivateBus::start();
     let (_served, mut rooms) = serve(&bus, vec![here().view()]).await.unwrap();
-    let taken = || Delivery { success: true, detail: "250 2.0.0 Ok: queued as 4F3".into(), refused: vec![] };
+    let taken = || Delivery { success: true, detail: "250 2.0.0 Ok: queued as 4F3".into(), refused: vec![], after: None };
     let partly = || Delivery { refused: vec!["gone@example.org".into()], ..taken() };
-    let refused = Delivery { success: false, detail: "HTTP 404: no \u{1b}[31mhook".into(), refused: vec!["chat".into()] };
+    let refused = Delivery { success: false, detail: "HTTP 404: no \u{1b}[31mhook".into(), refused: vec!["chat".into()], after: None };
     let all =
         vec![tried("ops", "mail", taken()), tried("chat", "webhook", refused), tried("pager", "hook", Delivery::failed("exit code 1"))];
     for (words, command, reply, expected) in [

@@ -342,7 +342,7 @@ impl Net {
             Effect::Close { link, reason: _ } => self.wires.push_back((link, n, Vec::new())),
             Effect::Carry(errand) => {
                 self.letters.push((n, errand.letter.message_id.clone(), errand.letter.subject.clone()));
-                let delivery = Delivery { success: true, detail: "250 taken".into(), refused: vec![] };
+                let delivery = Delivery { success: true, detail: "250 taken".into(), refused: vec![], after: None };
                 answer(self, Input::Delivered { ballot: errand.ballot, delivery });
             }
             Effect::Reply(_, reply) => self.hosts[n].replies.push(reply),

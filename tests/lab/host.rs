@@ -21,6 +21,7 @@ pub(crate) struct Host {
     pub(crate) place: Place,
     daemon: RefCell<Option<Process>>,
     notifications: RefCell<Option<UnixDatagram>>,
+    environment: RefCell<Vec<(String, String)>>,
     bus_address: String,
     _bus: Process,
 }
@@ -31,7 +32,15 @@ impl Host {
         let (bus, bus_address) = start_bus(&place);
         let run_dir = place.dir.join("run");
         fs::create_dir_all(run_dir).expect("a runtime folder");
-        Self { name: name.into(), place, daemon: RefCell::new(None), notifications: RefCell::new(None), bus_address, _bus: bus }
+        Self {
+            name: name.into(),
+            place,
+            daemon: RefCell::new(None),
+            notifications: RefCell::new(None),
+            environment: RefCell::new(Vec::new()),
+            bus_address,
+            _bus: bus,
+        }
     }
 
     /// The configuration file.
@@ -80,10 +89,16 @@ impl Host {
         let mut command = self.command(&daemon().to_string_lossy());
         command.arg("--config").arg(self.config()).arg("--state").arg(self.state());
         command.env("RUNTIME_DIRECTORY", self.place.dir.join("run"));
+        command.envs(self.environment.borrow().iter().cloned());
         if self.notifications.borrow().is_some() {
             command.env("NOTIFY_SOCKET", self.place.dir.join("notify")).env("WATCHDOG_USEC", "4000000");
         }
         command
+    }
+
+    /// Gives the daemon one more variable, from its next start on.
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        self.environment.borrow_mut().push((name.into(), value.into()));
     }
 
     /// Starts the daemon; the answer comes before it is ready.

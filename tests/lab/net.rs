@@ -133,6 +133,12 @@ impl Place {
         self.rule6("cut6", &format!(" saddr {0} drop", other.v6), &format!(" daddr {0} drop", other.v6));
     }
 
+    /// Drops what comes from the other host, at this host; what is sent there still arrives.
+    pub(crate) fn ignore(&self, other: &Self) {
+        let chain = "chain in { type filter hook input priority 0\n";
+        self.nft(&format!("table inet deaf {{\n {chain} ip saddr {} drop\n ip6 saddr {} drop\n }}\n}}\n", other.v4, other.v6));
+    }
+
     /// Drops what this host sends to one TCP port of the other, without an answer.
     pub(crate) fn block(&self, other: &Self, port: u16) {
         self.nft(&format!(
@@ -146,7 +152,7 @@ impl Place {
         self.nft(&format!("table inet deaf {{\n chain in {{ type filter hook input priority 0\n tcp sport {port} drop\n }}\n}}\n"));
     }
 
-    /// Undoes [`Place::cut`], [`Place::block`] and [`Place::deafen`].
+    /// Undoes [`Place::cut`], [`Place::ignore`], [`Place::block`] and [`Place::deafen`].
     pub(crate) fn mend(&self) {
         for table in ["cut", "cut6", "block", "deaf"] {
             let _ = self.run("nft", &["delete", "table", "inet", table]);

@@ -14,6 +14,7 @@ mod cluster;
 mod commit;
 mod disk;
 mod ending;
+mod figures;
 mod finale;
 mod flap;
 mod mutation;

@@ -534,7 +534,7 @@ fn outline(message: &Message) -> String {
 }
 
 fn delivery(success: bool, detail: &str) -> Delivery {
-    Delivery { success, detail: detail.into(), refused: Vec::new() }
+    Delivery { success, detail: detail.into(), refused: Vec::new(), after: None }
 }
 
 fn told(reply: &Reply) -> String {

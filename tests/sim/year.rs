@@ -227,7 +227,7 @@ impl Year {
             }
             Effect::Close { link, .. } => self.cut(link.0 / 2),
             Effect::Carry(errand) => {
-                let delivery = Delivery { success: true, detail: "taken".into(), refused: Vec::new() };
+                let delivery = Delivery { success: true, detail: "taken".into(), refused: Vec::new(), after: None };
                 inbox.push_back(Input::Delivered { ballot: errand.ballot, delivery });
             }
             Effect::Find { chain, before, most } => {

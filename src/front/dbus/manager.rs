@@ -240,7 +240,7 @@ impl Manager {
 }
 
 /// Asks the loop, which answers `within` a time.
-async fn ask(desk: &Desk, command: Command, within: Span) -> Result<Reply, BoxDBusError> {
+pub(super) async fn ask(desk: &Desk, command: Command, within: Span) -> Result<Reply, BoxDBusError> {
     // The node answers at its deadline; who does not is not awaited for ever.
     let longest = within.std() + Duration::from_secs(10);
     let reply = tokio::time::timeout(longest, desk.ask(command)).await;

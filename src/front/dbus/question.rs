@@ -10,6 +10,7 @@ use crate::base::limits;
 use crate::base::settings::Phase;
 use crate::base::time::{Micros, Span};
 use crate::base::view::EventView;
+use crate::base::wish;
 
 /// How many echo requests, and when to stop waiting.
 pub(super) fn ping(host: &str, options: BTreeMap<String, OwnedVariant>) -> Result<(u16, Span), fdo::Error> {
@@ -36,6 +37,19 @@ pub(super) fn trace(options: BTreeMap<String, OwnedVariant>) -> Result<Span, fdo
     for (name, value) in options {
         match name.as_str() {
             "WithinUSec" => within = patience(&value)?,
+            _ => return refuse(format!("there is no option \"{name}\"; there is WithinUSec")),
+        }
+    }
+    Ok(within)
+}
+
+/// How long a program waits for an action.
+pub(super) fn wait(options: BTreeMap<String, OwnedVariant>) -> Result<Span, fdo::Error> {
+    let mut within = Span::secs(300);
+    for (name, value) in options {
+        match (name.as_str(), u64::try_from(&value)) {
+            ("WithinUSec", Ok(micros)) if (1000..=wish::WAIT_MOST.0 * 1000).contains(&micros) => within = Span(micros / 1000),
+            ("WithinUSec", _) => return refuse(format!("WithinUSec is a time from 1 ms to {}, of type t", wish::WAIT_MOST)),
             _ => return refuse(format!("there is no option \"{name}\"; there is WithinUSec")),
         }
     }

@@ -38,7 +38,7 @@ pub(super) async fn carry(mail: &Mail, password: Option<&str>, errand: &Errand, 
     if mail.dry_run {
         let letter = &errand.letter;
         tracing::info!(channel = errand.channel, from, to = to.join(", "), "dry run of \"{}\"\n{}", letter.subject, letter.text);
-        return Delivery { success: true, detail: "dry run".to_owned(), refused: Vec::new() };
+        return Delivery { success: true, detail: "dry run".to_owned(), refused: Vec::new(), after: None };
     }
     match &mail.sendmail {
         Some(program) => sendmail::send(&program.to_string_lossy(), errand, to, from).await,
@@ -258,7 +258,7 @@ impl Visit<'_> {
             detail.extend(self.put_off.first().map(|(address, why)| format!("; {address}: {why}")));
         }
         detail.extend(refused.iter().map(|(address, why)| format!("; {address} refused: {why}")));
-        Delivery { success, detail: clip(detail), refused: refused.into_iter().map(|(address, _)| address).collect() }
+        Delivery { success, detail: clip(detail), refused: refused.into_iter().map(|(address, _)| address).collect(), after: None }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::base::id::hex;
 use crate::base::notice::{Delivery, Errand, Fate};
 use crate::base::outcome::clip;
 use crate::base::template::{Field, Shape, Template};
+use crate::base::time::Span;
 
 /// One request's worth: what is sent, and what makes a repetition known.
 struct Message {
@@ -65,7 +66,10 @@ pub(super) async fn send(client: &Client, secrets: &BTreeMap<String, String>, we
             Ok(request) => {
                 let mut doing = "starting";
                 match timeout_at(deadline, client.send(request, deadline, &mut doing)).await {
-                    Ok(Ok(answer)) => judge(&answer),
+                    Ok(Ok(answer)) => {
+                        tally.after = answer.after;
+                        judge(&answer)
+                    }
                     Ok(Err(why)) => (Fate::Later, format!("the server {why}")),
                     Err(_) => (Fate::Later, format!("the server did not finish within {} while {doing}", errand.within)),
                 }
@@ -101,6 +105,8 @@ struct Tally {
     taken: Option<String>,
     refused: Vec<(String, String)>,
     later: Option<String>,
+    /// What the last answer said of another attempt.
+    after: Option<Span>,
 }
 
 impl Tally {
@@ -114,15 +120,15 @@ impl Tally {
 
     /// While one is to be tried again all are: the servers know by their keys what they have.
     fn delivery(self) -> Delivery {
-        let Self { taken, refused, later } = self;
+        let Self { taken, refused, later, after } = self;
         if let Some(detail) = later {
-            return Delivery { success: false, detail: clip(detail), refused: vec![] };
+            return Delivery { success: false, detail: clip(detail), refused: vec![], after };
         }
         let success = taken.is_some();
         let mut parts: Vec<String> = taken.into_iter().collect();
         parts.extend(refused.iter().map(|(about, why)| format!("{about} refused: {why}")));
         let detail = if parts.is_empty() { "there was nothing to send".to_owned() } else { parts.join("; ") };
-        Delivery { success, detail: clip(detail), refused: refused.into_iter().map(|(about, _)| about).collect() }
+        Delivery { success, detail: clip(detail), refused: refused.into_iter().map(|(about, _)| about).collect(), after: None }
     }
 }
 

@@ -112,9 +112,13 @@ impl Story {
     }
 
     fn end(&mut self, n: usize, success: bool) {
+        self.end_with(n, success, vec![], None);
+    }
+
+    fn end_with(&mut self, n: usize, success: bool, refused: Vec<String>, after: Option<u32>) {
         let ballot = self.acts.iter().rev().find(|(m, ..)| *m == n).unwrap().1;
-        let done = self.nodes[n].ended(ballot, vec![KEY], success, "said".into(), vec![], vec![]).unwrap();
-        self.write(n, &Fact::Done(done));
+        let done = self.nodes[n].ended(ballot, vec![KEY], success, "said".into(), refused, vec![]).unwrap();
+        self.write(n, &Fact::Done(Done { after, ..done }));
     }
 
     fn actors(&self) -> Vec<usize> {
@@ -232,6 +236,55 @@ fn a_failed_action_passes_to_the_next_in_rank() {
     assert_eq!(story.actors(), [0, 1, 2, 0]);
     story.end(0, true);
     assert_eq!(story.nodes[0].receipt(&KEY).unwrap().by, node(0));
+}
+
+#[test]
+fn who_is_refused_for_good_leaves_it_to_the_others_and_tries_again_after_an_hour() {
+    let mut story = Story::new(2);
+    story.settle();
+    story.end_with(0, false, vec!["chat".into()], None);
+    story.settle();
+    assert_eq!(story.actors(), [0, 1], "the next at once");
+    story.end(1, false);
+    for _ in 0..30 {
+        story.now += limits::RETRY_MOST.0 / 10;
+        story.settle();
+        if story.actors().len() == 3 {
+            break;
+        }
+    }
+    assert_eq!(story.actors(), [0, 1, 1], "who may have more luck tries again, and not who was refused");
+    story.end_with(1, false, vec!["chat".into()], None);
+    story.now += limits::RETRY_MOST.0 * 2;
+    story.settle();
+    assert_eq!(story.actors(), [0, 1, 1], "all were refused for good");
+    assert!(story.nodes[0].fails_for(&KEY, &[node(0), node(1)]));
+    story.now += REFUSED.0;
+    story.settle();
+    assert_eq!(story.actors(), [0, 1, 1, 0]);
+    story.end(0, true);
+    assert!(!story.nodes[0].fails_for(&KEY, &[node(0), node(1)]), "it is done");
+}
+
+#[test]
+fn a_server_that_asks_for_a_pause_has_it_from_all() {
+    let mut story = Story::new(3);
+    story.settle();
+    story.end_with(0, false, vec![], Some(120));
+    story.settle();
+    assert_eq!(story.actors(), [0]);
+    story.now += 119_000;
+    story.settle();
+    assert_eq!(story.actors(), [0]);
+    story.now += 1_000;
+    story.settle();
+    assert_eq!(story.actors(), [0, 1]);
+    story.end_with(1, false, vec![], Some(u32::MAX));
+    story.settle();
+    assert_eq!(story.actors(), [0, 1]);
+    story.now += limits::RETRY_MOST.0;
+    story.settle();
+    assert_eq!(story.actors(), [0, 1, 2], "nobody waits for ever");
 }
 
 #[test]

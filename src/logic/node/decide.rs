@@ -18,7 +18,7 @@ use crate::logic::incident::{Act, Incident};
 use crate::logic::intent::{Electorate, Step, Wanted};
 use crate::logic::liveness::Life;
 use crate::logic::node::silence::number;
-use crate::logic::node::{Node, Sent};
+use crate::logic::node::{Node, Sent, ails};
 use crate::logic::notice::letter;
 use crate::logic::notice::{self, Case, Notice};
 use crate::logic::quiet::lasts;
@@ -38,7 +38,10 @@ impl Node {
         self.stand_in(now, &targets);
         for id in targets {
             let Some(target) = self.targets.get(&id) else {
-                self.incidents.withdraw(&id);
+                // A channel is considered elsewhere.
+                if ails::channel_of(&id).is_none() {
+                    self.incidents.withdraw(&id);
+                }
                 continue;
             };
             let counted = self.counted(target);
@@ -162,7 +165,7 @@ impl Node {
         wanted && wants(channel, self.targets.get(&id.target), &id.target, incident.standing(), since)
     }
 
-    fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
+    pub(super) fn close(&mut self, now: Now, incident: IncidentId, standing: Standing, out: &mut Effects) {
         let Some(known) = self.incidents.get(&incident) else { return };
         let closed = Closed { covers: known.uncovered(), at: now.wall.0, lasted: known.lasted(now).0, standing, incident };
         let entry = self.seal(now, Fact::Closed(closed), out);
@@ -197,6 +200,10 @@ impl Node {
                     out.note(Note::Unsilenced { id: number(said.id), by: self.person(&said.person, &author), early: said.early });
                 }
                 Fact::Done(done) if own || !done.keys.iter().all(|key| self.intents.receipt(key).is_some()) => {
+                    if let Some(note) = self.note_of_wish(done, &by()) {
+                        out.note(note);
+                        continue;
+                    }
                     let channel = self.channel_of(&done.keys).unwrap_or_else(|| "a channel".into());
                     let detail = done.detail.clone();
                     out.note(if done.success {
@@ -229,7 +236,11 @@ impl Node {
                         self.intents.wrote(now.mono, entry.hash, entry.header.chain, entry.header.sequence, fact);
                     }
                 }
-                Some(Step::Act { ballot, domain: _, keys, message, within }) => self.act(now, ballot, &keys, message, within, out),
+                Some(Step::Act { ballot, domain: _, keys, message, within }) => {
+                    if !self.grant_wish(now, ballot, &keys, &message, out) {
+                        self.act(now, ballot, &keys, message, within, out);
+                    }
+                }
             }
         }
     }
@@ -288,11 +299,11 @@ impl Node {
             let domain = notice::domain_of(self.settings.network.network, &channel.name);
             Some(Wanted { domain, keys, window: channel.group, capable: self.capable(&channel.way.needs()) })
         };
-        self.settings.network.channels.iter().filter_map(wanted).collect()
+        self.settings.network.channels.iter().filter_map(wanted).chain(self.wished()).collect()
     }
 
     /// Who has all that a way out needs, as published, and is alive.
-    fn capable(&self, needs: &[String]) -> Vec<NodeId> {
+    pub(super) fn capable(&self, needs: &[String]) -> Vec<NodeId> {
         let published = |node: &NodeId| {
             let report = self.reports.of(node).and_then(|report| report.inventory.as_ref());
             report.is_some_and(|(_, inventory)| needs.iter().all(|need| inventory.ways.contains(need)))
@@ -329,7 +340,7 @@ impl Node {
         let dead: BTreeSet<NodeId> = self.dead();
         let idle = |node: &NodeId| self.liveness.life(node).is_none_or(|life| !life.voting || patience < now.mono.since(life.at));
         let network = self.settings.network.network;
-        let (mesh, roster) = (&self.mesh, &self.settings.network);
+        let (mesh, roster, wishes) = (&self.mesh, &self.settings.network, &self.wishes);
         let electorate = Electorate {
             voters,
             silent,
@@ -344,7 +355,7 @@ impl Node {
             idle: &idle,
             held: &|chain, sequence| mesh.is_held(chain, sequence),
             hash: &|domain, node| rank::rendezvous(&domain.0, node),
-            message: &|keys| notice::message_of(network, keys),
+            message: &|keys| wishes.message(keys).unwrap_or_else(|| notice::message_of(network, keys)),
         };
         f(&mut self.intents, &electorate)
     }
@@ -358,7 +369,7 @@ impl Node {
         });
         let Some((channel, told)) = found else {
             // The channel was removed, or what was voted on has changed meanwhile.
-            let delivery = Delivery { success: false, detail: "there was nothing to tell any more".into(), refused: vec![] };
+            let delivery = Delivery { success: false, detail: "there was nothing to tell any more".into(), refused: vec![], after: None };
             let sent = Sent { keys: keys.to_vec(), covers: Vec::new(), message, fresh: true, delivery: Some(delivery), noted: false };
             self.errands.insert(ballot, sent);
             return;
@@ -454,16 +465,17 @@ impl Node {
         };
         let ended: Vec<_> = self.errands.iter_mut().filter_map(ended).collect();
         for (ballot, delivery, keys, covers, message) in ended {
-            let Delivery { success, detail, mut refused } = delivery;
+            let Delivery { success, detail, mut refused, after } = delivery;
+            let after = after.map(|after| u32::try_from(after.0.div_ceil(1000)).unwrap_or(u32::MAX));
             let mut covers = covers;
             refused.truncate(limits::NAMED / 4);
             covers.truncate(limits::NAMED);
             // The ballot may have been cut away with the chain in which it stood. What was done stays done.
             let cut = success && !self.intents.knows(&ballot);
             let done = if cut {
-                Some(Done { ballot, keys, success, detail, message, refused, covers })
+                Some(Done { ballot, keys, success, detail, message, refused, covers, after })
             } else {
-                self.intents.ended(ballot, keys, success, detail, refused, covers)
+                self.intents.ended(ballot, keys, success, detail, refused, covers).map(|done| Done { after, ..done })
             };
             if let Some(done) = done {
                 let entry = self.seal(now, Fact::Done(done), out);

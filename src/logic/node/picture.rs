@@ -15,6 +15,7 @@ use crate::base::view::{
 };
 use crate::logic::incident::Incident;
 use crate::logic::node::Node;
+use crate::logic::node::ails;
 use crate::logic::notice;
 
 impl Node {
@@ -163,7 +164,7 @@ impl Node {
         let notices = self.settings.network.channels.iter().flat_map(|channel| self.notice_views(now, channel, &id, incident));
         Some(IncidentView {
             // What is no longer defined is nothing that anybody could mend.
-            open: incident.is_open() && self.tells_of(&id.target),
+            open: incident.is_open() && (self.tells_of(&id.target) || ails::channel_of(&id.target).is_some()),
             standing: opened.standing,
             since: Wall(opened.since),
             opened: said.wall,

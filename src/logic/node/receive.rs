@@ -237,6 +237,9 @@ impl Node {
             command @ (Command::Acknowledge { .. } | Command::Silence { .. } | Command::EndSilence { .. }) => {
                 self.quieten(now, id, command, out);
             }
+            Command::Wish { name, within } => self.wish(now, id, &name, within, out),
+            Command::KeepWish { name } => self.keep_wish(now, id, &name, out),
+            Command::FinishWish { name, ended } => self.finish_wish(id, &name, ended, out),
             Command::TestNotice { channel, phase } => self.give_example(now, id, channel.as_deref(), phase, out),
             Command::Ping { host, count, within } => {
                 let incarnation = self.journal.incarnation();

@@ -46,7 +46,7 @@ fn closed(number: u32, covers: &[EntryHash]) -> Fact {
 fn done(ballot: u8, keys: Vec<IntentKey>, covers: &[EntryHash]) -> Fact {
     let ballot = EntryHash([ballot; 32]);
     let (detail, message) = (String::new(), String::new());
-    Fact::Done(Done { ballot, keys, success: true, detail, message, refused: vec![], covers: covers.to_vec() })
+    Fact::Done(Done { ballot, keys, success: true, detail, message, refused: vec![], covers: covers.to_vec(), after: None })
 }
 
 const EVER: Wall = Wall(i64::MAX);

@@ -54,5 +54,5 @@ pub(super) async fn send(path: &str, errand: &Errand, to: &[String], from: &str)
         None => {}
     }
     parts.extend(refused.iter().map(|(_, why)| why.clone()));
-    Delivery { success, detail: clip(parts.join("; ")), refused: refused.into_iter().map(|(address, _)| address).collect() }
+    Delivery { success, detail: clip(parts.join("; ")), refused: refused.into_iter().map(|(address, _)| address).collect(), after: None }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -24,6 +24,7 @@ use url::{Host, Position, Url};
 
 use crate::base::channel::Method;
 use crate::base::limits;
+use crate::base::time::Span;
 use crate::io::notify::plain;
 use crate::io::trust;
 
@@ -49,6 +50,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The beginning of its body, in one line.
     pub(super) said: String,
+    /// `Retry-After`, where it says so in seconds or as a date.
+    pub(super) after: Option<Span>,
 }
 
 impl Client {
@@ -134,6 +137,7 @@ where
     driver.spawn(async move { drop(connection.await) });
     let response = sender.send_request(request).await.map_err(|error| reason(&error))?;
     let status = response.status().as_u16();
+    let after = response.headers().get(RETRY_AFTER).and_then(|value| pause(value.to_str().ok()?, response.headers()));
     *doing = "reading the answer";
     let mut incoming = response.into_body();
     let mut body: Vec<u8> = Vec::new();
@@ -147,7 +151,18 @@ where
         }
     }
     let said = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
-    Ok(Answer { status, said })
+    Ok(Answer { status, said, after })
+}
+
+/// How long a server wants to be left alone (RFC 9110, 10.2.3). A date is read against the server's own, so that no
+/// clock of this host is asked.
+fn pause(text: &str, headers: &HeaderMap) -> Option<Span> {
+    if let Ok(seconds) = text.trim().parse::<u32>() {
+        return Some(Span::secs(seconds.into()));
+    }
+    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp().as_second());
+    let now = date(headers.get(DATE)?.to_str().ok()?)?;
+    u64::try_from(date(text)?.checked_sub(now)?).ok().map(Span::secs)
 }
 
 /// What went wrong with a connection that had been made.
