@@ -552,5 +552,10 @@ fn told(reply: &Reply) -> String {
         Reply::Written { revision } => format!("written as {revision}"),
         Reply::Absent { key } => format!("there is no {key}"),
         Reply::Refused(reason) => reason.clone(),
+        Reply::Chosen(_) => "act".into(),
+        Reply::Kept(_) => "act on".into(),
+        Reply::Finished => "finished".into(),
+        Reply::Performed { by, detail, .. } => format!("performed by {by}: {detail}"),
+        Reply::Unsettled(why) => format!("unsettled: {why}"),
     }
 }
