@@ -372,16 +372,6 @@ mod tests {
     }
 
     #[test]
-    fn who_may_be_away_is_not_told_and_not_waited_for() {
-        let mut options = Options::plain(3);
-        options.sometimes = BTreeSet::from([1]);
-        // Two of three are steady; if the third counted, one of the two that is left would be no majority.
-        let faults = vec![at(20, stop(1, How::Power, 200)), at(20, stop(2, How::Power, 160))];
-        let plan = Plan { faults, ..plan(&options) };
-        check(options, plan, &expect![[""]]);
-    }
-
-    #[test]
     fn an_old_backup_forks_nothing_and_forgets_nothing_that_others_know() {
         let options = Options::plain(3);
         let faults = vec![at(30, Fault::BackUp { host: 0 }), at(100, stop(0, How::Backup, 5))];
