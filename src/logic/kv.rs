@@ -15,6 +15,8 @@
 //! follows sees each change once, and none that a failed commit undoes. Who may write, and when a
 //! checkpoint is due, is not decided here.
 
+mod word;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use crate::base::kv::{self, Change, Item, Part, Values, Write};
 use crate::base::limits;
 use crate::base::settings::Member;
 use crate::base::time::Wall;
+
+pub use word::Word;
+use word::{Place, Said};
 
 /// Everybody's parts.
 #[derive(Debug, Default)]
@@ -54,9 +59,6 @@ struct Author {
     due: Vec<Due>,
 }
 
-/// Up to which sequence number of which life.
-type Place = (Incarnation, u64);
-
 /// Something is not in force any more, as the entry at a place says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Due {
@@ -72,47 +74,6 @@ enum Over {
     /// All lives before this one.
     Before(Incarnation),
 }
-
-/// The word that holds on one key.
-#[derive(Debug)]
-struct Said {
-    /// In which life it was said first.
-    life: Incarnation,
-    revision: u64,
-    /// Where it stands last.
-    place: Place,
-    /// For each life in whose entries the key is spoken of: the last place there.
-    places: Vec<Place>,
-    /// There are places in lower lives that are not kept.
-    deeper: bool,
-    at: Wall,
-    /// None: it is deleted.
-    item: Option<Arc<Item>>,
-}
-
-/// What was said of a key, without its place and age.
-#[derive(Clone, Debug)]
-pub struct Word {
-    key: Arc<str>,
-    at: Wall,
-    item: Option<Arc<Item>>,
-}
-
-impl Word {
-    /// The fact that says it, as of this life and revision.
-    #[must_use]
-    pub fn fact(&self, life: Incarnation, revision: u64) -> Fact {
-        let (key, at) = (self.key.to_string(), self.at.0);
-        match &self.item {
-            Some(item) => Fact::Put(Put { key, value: item.value.clone(), media: item.media.clone(), revision, at, life }),
-            None => Fact::Deleted(Deleted { key, revision, at, life }),
-        }
-    }
-}
-
-/// Lives in whose entries one key may be spoken of with all places kept: an honest node has the present
-/// one and, until its first checkpoint, those that were cut short before theirs.
-const PLACES: usize = 4;
 
 /// Bases of one author that wait for entries: one for each of its lives that is cut short.
 const DUE: usize = 16;
@@ -543,52 +504,6 @@ impl Over {
                 (word.place.0 < floor).then_some(!word.places.is_empty())
             }
         }
-    }
-}
-
-impl Said {
-    /// The order of words on one key.
-    const fn stance(&self) -> (Incarnation, u64, Place) {
-        (self.life, self.revision, self.place)
-    }
-
-    /// The key is spoken of at a place.
-    fn meet(&mut self, place: Place) {
-        match self.places.iter_mut().find(|known| known.0 == place.0) {
-            Some(known) => known.1 = known.1.max(place.1),
-            None => self.places.push(place),
-        }
-        if PLACES < self.places.len() {
-            self.places.sort_unstable();
-            self.places.remove(0);
-            self.deeper = true;
-        }
-    }
-
-    /// Nothing up to a place is in force. None: the word still is; else whether another may be.
-    fn forget(&mut self, upto: Place) -> Option<bool> {
-        self.places.retain(|place| place.0 != upto.0 || upto.1 < place.1);
-        (self.place.0 == upto.0 && self.place.1 <= upto.1).then_some(self.deeper || !self.places.is_empty())
-    }
-
-    /// Whether an entry of another life than that in which it stands speaks of the key.
-    fn is_contradicted(&self) -> bool {
-        self.deeper || self.places.iter().any(|place| place.0 != self.place.0)
-    }
-
-    fn put(&self, key: &Arc<str>, item: &Item) -> Fact {
-        let Item { value, media, revision, at } = item.clone();
-        Fact::Put(Put { key: key.to_string(), value, media, revision, at: at.0, life: self.life })
-    }
-
-    /// Of media type and value.
-    fn bytes(&self) -> usize {
-        self.item.as_ref().map_or(0, |item| item.value.len() + item.media.len())
-    }
-
-    /// The change that the key is gone without a word of its author.
-    fn gone(&self, node: NodeId, key: Arc<str>) -> Change {
-        Change { number: 0, node, name: String::new(), key, revision: self.revision, at: self.at, item: None }
     }
 }
 

@@ -53,6 +53,7 @@ use crate::logic::mesh::Mesh;
 use crate::logic::node::hush::Waits;
 use crate::logic::node::life::Waiting;
 use crate::logic::node::prove::Undone;
+use crate::logic::node::say::Unsaid;
 use crate::logic::node::tend::Upkeep;
 use crate::logic::notice::{Notice, Notices};
 use crate::logic::outside::Outside;
@@ -234,33 +235,6 @@ struct Sent {
     delivery: Option<Delivery>,
     /// The receipt was written in the last turn, which may still be undone.
     noted: bool,
-}
-
-/// Own state that may differ from what the journal says of it.
-#[derive(Debug)]
-enum Unsaid {
-    /// All of it.
-    Everything,
-    /// These verdicts, and perhaps links.
-    Some { targets: BTreeSet<TargetId>, links: bool },
-}
-
-impl Unsaid {
-    const fn nothing() -> Self {
-        Self::Some { targets: BTreeSet::new(), links: false }
-    }
-
-    fn verdict(&mut self, target: &TargetId) {
-        if let Self::Some { targets, .. } = self {
-            targets.insert(target.clone());
-        }
-    }
-
-    fn link(&mut self) {
-        if let Self::Some { links, .. } = self {
-            *links = true;
-        }
-    }
 }
 
 /// What makes the chance of the mesh another than that of the node.

@@ -52,7 +52,7 @@ impl Wishes {
     /// What stands for a Message-ID, if these are the keys of a wish.
     #[must_use]
     pub fn message(&self, keys: &[IntentKey]) -> Option<String> {
-        self.named(keys).map(|name| wish::marked(name))
+        self.named(keys).map(wish::marked)
     }
 
     /// It is this node's turn: which program is to act. None if no program waits any more, or this is no wish.

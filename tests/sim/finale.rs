@@ -215,7 +215,7 @@ impl Cluster {
         let ended = |target: &str| member(target).is_some_and(|member| self.is_ended(member));
         // Who is the only member left is no target any more, so nothing is told of it.
         let alone = (0..self.options.nodes).filter(|host| !self.is_ended(*host)).count() == 1;
-        let told = |target: &str| !ended(target) && !(alone && member(target).is_some());
+        let told = |target: &str| !(ended(target) || alone && member(target).is_some());
         for incident in incidents.iter().filter(|incident| told(&incident.id.target.0)) {
             let id = incident.id.to_string();
             if let Some(notice) = incident.notices.iter().find(|notice| !["told", "quiet"].contains(&notice.state)) {

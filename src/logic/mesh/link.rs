@@ -104,14 +104,14 @@ impl Link {
 
     /// How long the peer is given to deliver what it was asked for.
     pub(super) fn patience(&self) -> Span {
-        let (least, middle, most) = limits::STALL;
+        let (least, middle, most) = limits::source::STALL;
         let trip = |trips: u64, time: u32| Span(u64::from(time) * trips / 1000);
         self.time.map_or(middle, |time| trip(3, time).clamp(least, most.max(trip(2, time))))
     }
 
     /// By how much another link must be faster to be asked instead.
     pub(super) fn margin(&self) -> Span {
-        limits::RIVAL.0.max(self.time.map_or(Span::ZERO, |time| Span(u64::from(time) / 4000)))
+        limits::source::RIVAL.0.max(self.time.map_or(Span::ZERO, |time| Span(u64::from(time) / 4000)))
     }
 
     /// When the peer is to be told that a head moved.

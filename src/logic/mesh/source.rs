@@ -127,7 +127,7 @@ impl Source {
     /// How much longer than usual a link is waited for that was asked in vain before: perhaps its disk is slow.
     pub(super) fn patience(&self, link: LinkId) -> Span {
         let before = self.failed.iter().find(|failed| failed.link == link);
-        before.map_or(Span::ZERO, |failed| (failed.pause / 2).min(limits::STALL_AGAIN))
+        before.map_or(Span::ZERO, |failed| (failed.pause / 2).min(limits::source::STALL_AGAIN))
     }
 
     /// A link says to have something that is lacking here.
@@ -152,7 +152,7 @@ impl Source {
             self.before = Some(link);
         }
         let before = self.failed.iter().position(|failed| failed.link == link).map(|place| self.failed.remove(place));
-        let pause = before.map_or(limits::STALL_FIRST, |failed| (failed.pause * 2).min(limits::STALL_MOST));
+        let pause = before.map_or(limits::source::STALL_FIRST, |failed| (failed.pause * 2).min(limits::source::STALL_MOST));
         self.failed.push(Failed { link, until: now + pause, pause });
     }
 
@@ -173,7 +173,7 @@ impl Source {
             Some((rival, times)) if rival == link => (link, times.saturating_add(1)),
             _ => (link, 1),
         });
-        self.rival.filter(|(_, times)| limits::RIVAL.1 <= *times).map(|(link, _)| link)
+        self.rival.filter(|(_, times)| limits::source::RIVAL.1 <= *times).map(|(link, _)| link)
     }
 
     /// A heartbeat of the author came over a link, and was news or not. Whether the source should be another.

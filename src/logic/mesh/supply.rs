@@ -132,7 +132,7 @@ impl Mesh {
         let only = !self.links.iter().any(|(other, link)| *other != id && link.cursors.claims(&author));
         let patience = if only { link.patience().max(source.patience(id)) } else { link.patience() };
         // What a busy link delivers of others may stand before it.
-        let due = (since + patience).max((link.delivered + patience).min(since + patience * limits::STALL_BUSY));
+        let due = (since + patience).max((link.delivered + patience).min(since + patience * limits::source::STALL_BUSY));
         if now < due {
             self.sources.arm(author, due);
             return;

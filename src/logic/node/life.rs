@@ -14,7 +14,8 @@ use crate::base::time::{Mono, Now, Span};
 use crate::base::wire::{Heartbeat, Message, Signed};
 use crate::logic::effect::{Effect, Effects};
 use crate::logic::liveness;
-use crate::logic::node::{Beginning, Node, Unsaid};
+use crate::logic::node::say::Unsaid;
+use crate::logic::node::{Beginning, Node};
 use crate::logic::twin::Other;
 
 /// Waiting for peers to return this node's own entries.

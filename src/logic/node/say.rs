@@ -9,7 +9,34 @@ use crate::base::limits;
 use crate::base::outcome::Verdict;
 use crate::base::time::{Now, Span};
 use crate::logic::effect::Effects;
-use crate::logic::node::{Node, Unsaid};
+use crate::logic::node::Node;
+
+/// Own state that may differ from what the journal says of it.
+#[derive(Debug)]
+pub(super) enum Unsaid {
+    /// All of it.
+    Everything,
+    /// These verdicts, and perhaps links.
+    Some { targets: BTreeSet<TargetId>, links: bool },
+}
+
+impl Unsaid {
+    pub(super) const fn nothing() -> Self {
+        Self::Some { targets: BTreeSet::new(), links: false }
+    }
+
+    pub(super) fn verdict(&mut self, target: &TargetId) {
+        if let Self::Some { targets, .. } = self {
+            targets.insert(target.clone());
+        }
+    }
+
+    pub(super) fn link(&mut self) {
+        if let Self::Some { links, .. } = self {
+            *links = true;
+        }
+    }
+}
 
 impl Node {
     /// Writes what this node says of itself and of targets, where the journal does not say it yet.
