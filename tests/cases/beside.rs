@@ -51,12 +51,15 @@ const CASES: [(Case, &str); 4] = [
 /// How long each phase lasts: longer than whatever either side waits for before it tells.
 const PHASE: Duration = secs(100);
 
+/// Lets a case happen, and counts the mails that tell of its beginning and its end.
+type Play = fn(Case) -> (usize, usize);
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |all: &[&str], word: &str| words.iter().any(|each| each == word) || !words.iter().any(|each| all.contains(&each.as_str()));
     println!("{:<58}{:<18}{:>6}{:>6}", "mails about one outage", "", "down", "up");
     for (case, name) in CASES {
-        let sides: [(&str, &str, fn(Case) -> (usize, usize)); 2] = [("pair", "Alertmanager pair", pair), ("five", "Peerwatch, five", five)];
+        let sides: [(&str, &str, Play); 2] = [("pair", "Alertmanager pair", pair), ("five", "Peerwatch, five", five)];
         for (side, title, play) in sides {
             if wanted(&["a", "e", "f", "g"], &name[..1]) && wanted(&["pair", "five"], side) {
                 let (down, up) = play(case);

@@ -1,7 +1,7 @@
 //! Ten real cases: five daemons, a real mail server, a web server that takes notices, and what goes wrong in life.
 //!
 //! Each case is a test of its own, in namespaces of its own, and counts what people got: by incident and state, what
-//! arrived by mail and what by webhook. The mail server is OpenSMTPD; a relay in front of it can be told to be slow, or
+//! arrived by mail and what by webhook. The mail server is `OpenSMTPD`; a relay in front of it can be told to be slow, or
 //! to keep the server's answer to itself. The lab's tools are used as they are; what is looked at by way of the faces
 //! belongs to the lab, other schedules to the simulator.
 

@@ -1,6 +1,6 @@
-//! What takes notices: OpenSMTPD behind a relay, and a web server. Both keep what they get, and it is counted here.
+//! What takes notices: `OpenSMTPD` behind a relay, and a web server. Both keep what they get, and it is counted here.
 //!
-//! OpenSMTPD has its socket and its queue at fixed places, so each has a view of the file system of its own there.
+//! `OpenSMTPD` has its socket and its queue at fixed places, so each has a view of the file system of its own there.
 //! A mail is one file in a maildir, written once the server has taken it; what is read of it is its header.
 
 use std::cell::RefCell;
@@ -38,7 +38,7 @@ pub(crate) struct Post {
     receiver: RefCell<Option<Process>>,
 }
 
-/// Where OpenSMTPD listens; the relay has port 25.
+/// Where `OpenSMTPD` listens; the relay has port 25.
 const SERVER: u16 = 2525;
 /// Where the web server listens.
 pub(crate) const RECEIVER: u16 = 8099;

@@ -97,6 +97,7 @@ impl Host {
     }
 
     /// Gives the daemon one more variable, from its next start on.
+    #[allow(dead_code, reason = "the cases set what a program is started with")]
     pub(crate) fn set(&self, name: &str, value: &str) {
         self.environment.borrow_mut().push((name.into(), value.into()));
     }

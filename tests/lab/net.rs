@@ -134,6 +134,7 @@ impl Place {
     }
 
     /// Drops what comes from the other host, at this host; what is sent there still arrives.
+    #[allow(dead_code, reason = "the cases let packets of one place get lost")]
     pub(crate) fn ignore(&self, other: &Self) {
         let chain = "chain in { type filter hook input priority 0\n";
         self.nft(&format!("table inet deaf {{\n {chain} ip saddr {} drop\n ip6 saddr {} drop\n }}\n}}\n", other.v4, other.v6));
