@@ -81,6 +81,8 @@ fn a_thousand_targets_that_fall_at_once_are_few_letters() {
         (0..1000).map(|number| peerwatch::base::target::Target { id: TargetId(format!("t{number}")), ..template.clone() }).collect();
     let (from, until) = (2 * BEGIN, 2 * BEGIN + 120_000);
     let mut cluster = cluster(options, (0..1000).map(|target| outage(target, from, until + BEGIN)).collect());
+    // Each look that ends makes a turn.
+    cluster.watch.more_turns = 2000;
     run(&mut cluster, from);
     let (before, idle) = (cpu(), cluster.at);
     run(&mut cluster, from + 60_000);

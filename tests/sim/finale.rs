@@ -187,7 +187,9 @@ impl Cluster {
     fn incidents(&mut self) -> Vec<std::sync::Arc<IncidentView>> {
         let host = &mut self.hosts[*self.plan.survivors.first().expect("somebody lives")];
         let now = host.clock.read(self.at);
-        host.life.as_mut().map(|life| life.node.view(now).incidents.to_vec()).unwrap_or_default()
+        let shown = host.life.as_mut().map(|life| life.node.view(now).incidents.to_vec()).unwrap_or_default();
+        // That a channel fails everywhere is shown, and nobody can be told of it.
+        shown.into_iter().filter(|incident| !incident.id.target.0.starts_with("channel:")).collect()
     }
 
     /// Whether a silence holds for somebody who lives.
@@ -234,6 +236,9 @@ impl Cluster {
             let begun = self.world.taken.iter().any(|taken| known(&taken));
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
                 return Some(format!("the end of {id} was never told"));
+            }
+            if incident.open && incident.reason.starts_with("flapping,") {
+                return Some(format!("{id} flaps, and how that ended is not told yet"));
             }
             // What nobody who lives watches, nobody can close.
             if incident.open && !self.is_bad(&incident.id.target.0) && self.can_be_judged(&incident.id.target.0) {
