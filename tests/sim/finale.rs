@@ -237,7 +237,9 @@ impl Cluster {
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
                 return Some(format!("the end of {id} was never told"));
             }
-            if incident.open && incident.reason.starts_with("flapping,") {
+            // What the other side of a split opened stays open beside the next one, for as long as the target is bad.
+            let newest = !incidents.iter().any(|other| other.id.target == incident.id.target && incident.id.number < other.id.number);
+            if incident.open && newest && incident.reason.starts_with("flapping,") {
                 return Some(format!("{id} flaps, and how that ended is not told yet"));
             }
             // What nobody who lives watches, nobody can close.
