@@ -30,11 +30,14 @@ impl Node {
     /// Writes that a channel ails, or that it does no more.
     pub(super) fn consider_channels(&mut self, now: Now, out: &mut Effects) {
         if self.isolated || !self.is_level(now) {
+            let waiting = self.incidents.waiting();
+            waiting.iter().filter(|target| channel_of(target).is_some()).for_each(|target| self.incidents.withdraw(target));
             return;
         }
         let defined = self.settings.network.channels.iter().map(|channel| TargetId(format!("{MARK}{}", channel.name)));
         let open = self.incidents.all().filter(|(id, incident)| incident.is_open() && channel_of(&id.target).is_some());
-        let targets: BTreeSet<TargetId> = defined.chain(open.map(|(id, _)| id.target)).collect();
+        let waiting = self.incidents.waiting().into_iter().filter(|target| channel_of(target).is_some());
+        let targets: BTreeSet<TargetId> = defined.chain(open.map(|(id, _)| id.target)).chain(waiting).collect();
         for target in targets {
             // One that is not defined any more has nothing to tell.
             let channel = self.settings.network.channels.iter().find(|channel| channel_of(&target) == Some(&channel.name));
