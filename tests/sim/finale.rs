@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use peerwatch::base::id::{Incarnation, LinkId, NodeId};
+use peerwatch::base::id::{Incarnation, IntentKey, LinkId, NodeId};
 use peerwatch::base::settings::Phase;
 use peerwatch::base::target::{Expected, Target};
 use peerwatch::base::view::{IncidentView, Presence};
@@ -230,8 +230,9 @@ impl Cluster {
                 return Some(format!("that {id} is {} was never told", bad.word()));
             }
             // What only its sender knew, and lost, nobody can take back.
-            let receipt =
-                |taken: &Taken| taken.keys.iter().any(|key| self.hosts.iter().any(|host| !host.dead && host.disk.told(key).is_some()));
+            // Of what a server took and denied nobody knows that it was told.
+            let kept = |key: &IntentKey| self.hosts.iter().any(|host| !host.dead && host.disk.told(key).is_some());
+            let receipt = |taken: &Taken| taken.items.iter().zip(&taken.keys).any(|((told, _), key)| *told == id && kept(key));
             let known = |taken: &&Taken| !taken.lost && receipt(taken) && (taken.tells(&id, "down") || taken.tells(&id, "degraded"));
             let begun = self.world.taken.iter().any(|taken| known(&taken));
             if !incident.open && begun && self.world.told(&id, "up") == 0 {
@@ -239,7 +240,8 @@ impl Cluster {
             }
             // What the other side of a split opened stays open beside the next one, for as long as the target is bad.
             let newest = !incidents.iter().any(|other| other.id.target == incident.id.target && incident.id.number < other.id.number);
-            if incident.open && newest && incident.reason.starts_with("flapping,") {
+            let flaps = incident.open && newest && incident.reason.starts_with("flapping,");
+            if flaps && self.can_be_judged(&incident.id.target.0) {
                 return Some(format!("{id} flaps, and how that ended is not told yet"));
             }
             // What nobody who lives watches, nobody can close.
